@@ -1,0 +1,51 @@
+import { availableParallelism } from 'node:os';
+import type { Argv } from 'yargs';
+import type { CodecName } from '../codec/codec.js';
+import { parseCodecName } from '../codec/index.js';
+import { LifeboatError } from '../error.js';
+import type { EngineChoice } from '../image/choose-engine.js';
+
+const MAX_THREADS = 256;
+
+/** The flags that every verb has. */
+export function withCommonOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('json', { type: 'boolean', default: false, describe: 'One JSON object on stdout' })
+    .option('quiet', { alias: 'q', type: 'boolean', default: false, describe: 'Warnings and errors only' })
+    .option('verbose', { alias: 'v', type: 'boolean', default: false, describe: 'Say more' });
+}
+
+export function withThreadOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('threads', {
+      alias: 'p',
+      type: 'number',
+      requiresArg: true,
+      describe: 'Threads to compress or decode with (default: one a processor)',
+    })
+    .option('engine', {
+      choices: ['auto', 'native', 'portable'] as const satisfies readonly EngineChoice[],
+      default: 'auto' as EngineChoice,
+      requiresArg: true,
+      describe: "The system's C libraries, or npm packages",
+    });
+}
+
+/** @throws LifeboatError USAGE */
+export function threadsOf(given: number | undefined): number {
+  if (given === undefined) return Math.min(availableParallelism(), MAX_THREADS);
+  if (Number.isInteger(given) && given >= 1 && given <= MAX_THREADS) return given;
+  throw new LifeboatError('USAGE', `--threads takes 1 to ${MAX_THREADS}, not ${given}`);
+}
+
+/** `auto` is zstd: near the best of both speed and ratio on most hosts. */
+export function codecOf(given: string): CodecName {
+  return given === 'auto' ? 'zstd' : parseCodecName(given);
+}
+
+/** yargs makes a list of a flag that is given twice. @throws LifeboatError USAGE */
+export function refuseRepeated(argv: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(argv)) {
+    if (name !== '_' && Array.isArray(value)) throw new LifeboatError('USAGE', `--${name} was given twice`);
+  }
+}

@@ -1,0 +1,130 @@
+import type { Argv } from 'yargs';
+import { codecByName } from '../codec/index.js';
+import { EXIT_STATUS, LifeboatError } from '../error.js';
+import { chooseEncoder } from '../image/choose-engine.js';
+import { MAX_CHUNK_BYTES, runImage } from '../image/image.js';
+import type { ImageOptions } from '../image/image-options.js';
+import { imageSummary } from '../image/summary.js';
+import { codecOf, threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import { EXIT_WORDS } from './exit-words.js';
+import { parseSize } from './sizes.js';
+import type { ChosenVerb } from './verb.js';
+
+const CODEC_CHOICES = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz', 'bzip2', 'none'] as const;
+const MIN_CHUNK_BYTES = 4096;
+
+function build(yargs: Argv) {
+  return withThreadOptions(withCommonOptions(yargs))
+    .usage('lifeboat image SOURCE -o OUT\n\nMakes an image of a block device, a file, or stdin (-).')
+    .positional('source', { type: 'string', demandOption: true, describe: 'Block device, file, or - for stdin' })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      demandOption: true,
+      requiresArg: true,
+      describe: 'File, or - for stdout',
+    })
+    .option('compress', {
+      alias: 'c',
+      choices: CODEC_CHOICES,
+      default: 'auto' as (typeof CODEC_CHOICES)[number],
+      requiresArg: true,
+      describe: 'Codec; pigz and gzip are the same, auto is zstd',
+    })
+    .option('level', {
+      alias: 'l',
+      type: 'number',
+      requiresArg: true,
+      describe: 'Compression level, as in the stock tool',
+    })
+    .option('chunk', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Plaintext per frame: 4KiB to 64MiB (default 4MiB, gzip 1MiB)',
+    })
+    .option('bwlimit', { type: 'number', default: 0, requiresArg: true, describe: 'Read at most so many KiB/s' })
+    .option('ionice', { type: 'number', requiresArg: true, describe: 'I/O priority 0 to 7, 8 for idle' })
+    .option('verify', {
+      type: 'boolean',
+      default: false,
+      describe: 'Read the image back and prove it before it gets its name',
+    })
+    .option('sha256', { type: 'boolean', default: true, describe: 'Write OUT.sha256 (--no-sha256: do not)' })
+    .option('on-read-error', {
+      choices: ['fail', 'zero'] as const,
+      default: 'fail' as 'fail' | 'zero',
+      requiresArg: true,
+      describe: 'zero: save what can be read, list the rest in OUT.map, exit 3',
+    })
+    .option('force', { alias: 'f', type: 'boolean', default: false, describe: 'Replace an existing OUT' })
+    .option('dry-run', { alias: 'n', type: 'boolean', default: false, describe: 'Check everything, write nothing' })
+    .example('lifeboat image /dev/sda -o /mnt/nas/sda.img.zst', 'the boot disk, on all processors')
+    .example('lifeboat image /dev/sda -o - | ssh nas "cat > sda.img.zst"', 'to another host')
+    .epilogue(EXIT_WORDS);
+}
+
+export function addImage(yargs: Argv, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command('image <source>', 'Make an image of a disk', build, (argv) => {
+    const codec = codecOf(argv.compress);
+    const options: Omit<ImageOptions, 'signal'> = {
+      source: argv.source,
+      out: argv.output,
+      codec,
+      level: argv.level,
+      engine: argv.engine,
+      threads: threadsOf(argv.threads),
+      chunkBytes: chunkOf(argv.chunk),
+      bwlimitKiBps: naturalOf('--bwlimit', argv.bwlimit, Number.MAX_SAFE_INTEGER),
+      ionice: argv.ionice === undefined ? undefined : naturalOf('--ionice', argv.ionice, 8),
+      verify: argv.verify,
+      sha256: argv.sha256,
+      onReadError: argv.onReadError,
+      force: argv.force,
+      dryRun: argv.dryRun,
+    };
+    if (options.out === '') throw new LifeboatError('USAGE', 'The name after -o is empty');
+    if (argv.json && options.out === '-') {
+      throw new LifeboatError('USAGE', '--json and -o - both want stdout');
+    }
+    choose({
+      options: argv,
+      async action({ face, signal }) {
+        const result = await runImage({ ...options, signal }, face);
+        if (result === undefined) {
+          const name = codecByName(codec);
+          const level = options.level ?? name.defaultLevel;
+          const engine = chooseEncoder(name, options.engine, level);
+          face.say(
+            `would image ${options.source} to ${options.out} with ${codec} ${level}, ${engine} engine, ${options.threads} threads`,
+          );
+          face.answer({
+            dryRun: true,
+            source: options.source,
+            out: options.out,
+            codec,
+            level,
+            engine,
+            threads: options.threads,
+          });
+          return 0;
+        }
+        face.say(`${options.source} -> ${options.out}`);
+        for (const line of imageSummary(result.manifest)) face.say(line);
+        face.answer({ out: result.out, ...result.manifest });
+        return result.partial ? EXIT_STATUS.PARTIAL : 0;
+      },
+    });
+  });
+}
+
+function chunkOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const bytes = parseSize(text, '--chunk');
+  if (bytes >= MIN_CHUNK_BYTES && bytes <= MAX_CHUNK_BYTES && bytes % MIN_CHUNK_BYTES === 0) return bytes;
+  throw new LifeboatError('USAGE', `--chunk takes 4KiB to 64MiB in steps of 4KiB, not "${text}"`);
+}
+
+function naturalOf(flag: string, value: number, max: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value;
+  throw new LifeboatError('USAGE', `${flag} takes 0 to ${max}, not ${value}`);
+}

@@ -1,0 +1,84 @@
+import type { Argv } from 'yargs';
+import { sizeInWords } from '../device/sizes.js';
+import { EXIT_STATUS, LifeboatError } from '../error.js';
+import { type RestoreResult, restoreImage } from '../image/restore.js';
+import { rateInWords, timeInWords } from '../image/summary.js';
+import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import { EXIT_WORDS } from './exit-words.js';
+import type { Face } from './face.js';
+import { parseRange } from './sizes.js';
+import type { ChosenVerb } from './verb.js';
+
+function build(yargs: Argv) {
+  return withThreadOptions(withCommonOptions(yargs))
+    .usage('lifeboat restore IMAGE -o TARGET\n\nPuts an image back on to a disk, or into a file.')
+    .positional('image', { type: 'string', demandOption: true, describe: 'File, or - for stdin' })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      demandOption: true,
+      requiresArg: true,
+      describe: 'Block device, file, or - for stdout',
+    })
+    .option('confirm', { type: 'string', requiresArg: true, describe: 'Name of the device that may be overwritten' })
+    .option('range', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'OFFSET:LENGTH of the disk only, to the start of TARGET',
+    })
+    .option('salvage', { type: 'boolean', default: false, describe: 'From a damaged image: all that is good (exit 3)' })
+    .option('check', { type: 'boolean', default: false, describe: 'Read TARGET back past the cache and compare' })
+    .option('force', { alias: 'f', type: 'boolean', default: false, describe: 'Replace a file; accept other sectors' })
+    .option('compress', {
+      alias: 'c',
+      choices: ['auto', 'none'] as const,
+      default: 'auto' as 'auto' | 'none',
+      requiresArg: true,
+      describe: 'none: IMAGE is a raw disk',
+    })
+    .option('dry-run', { alias: 'n', type: 'boolean', default: false, describe: 'Check everything, write nothing' })
+    .example('lifeboat restore sda.img.zst -o /dev/sda --confirm sda', 'on the worst day')
+    .example('ssh nas cat sda.img.zst | lifeboat restore - -o /dev/sda --confirm sda', 'from another host')
+    .epilogue(EXIT_WORDS);
+}
+
+export function addRestore(yargs: Argv, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command('restore <image>', 'Put an image back on to a disk', build, (argv) => {
+    const threads = threadsOf(argv.threads);
+    const range = argv.range === undefined ? undefined : parseRange(argv.range);
+    if (argv.output === '') throw new LifeboatError('USAGE', 'The name after -o is empty');
+    if (argv.json && argv.output === '-') throw new LifeboatError('USAGE', '--json and -o - both want stdout');
+    choose({
+      options: argv,
+      async action({ face, signal }) {
+        const { image, output: target, confirm, salvage, check, force, dryRun, engine } = argv;
+        const raw = argv.compress === 'none';
+        const result = await restoreImage(
+          { image, target, raw, range, confirm, salvage, check, force, dryRun, threads, engine, signal },
+          face,
+        );
+        face.answer({ ...result, dryRun });
+        if (dryRun)
+          face.say(`would restore ${image} (${result.codec}, ${sizeInWords(result.plainBytes)}) to ${target}`);
+        else tell(result, face);
+        return result.damage.length === 0 ? 0 : EXIT_STATUS.PARTIAL;
+      },
+    });
+  });
+}
+
+const MAX_LINES = 50;
+
+function tell(result: RestoreResult, face: Face): void {
+  for (const text of result.damage.slice(0, MAX_LINES)) face.warn(`"${result.image}": ${text}`);
+  for (const { offset, length } of result.lostRanges.slice(0, MAX_LINES)) {
+    face.warn(`lost: ${length} bytes at offset ${offset} of the disk, now zeros`);
+  }
+  const wallMs = result.times?.wallMs ?? 0;
+  const checked = result.checked ? '; read back and compared' : '';
+  face.say(`${result.image} -> ${result.target}`);
+  face.say(
+    `${sizeInWords(result.plainBytes)} in ${timeInWords(wallMs)}, ${rateInWords(result.plainBytes, wallMs)}; ` +
+      `zeros ${sizeInWords(result.zeroBytes)}; ${result.codec}, ${result.engine} engine, ${result.threads} threads${checked}`,
+  );
+}

@@ -1,0 +1,86 @@
+import yargs from 'yargs';
+import { LifeboatError } from '../error.js';
+import { VERSION } from '../version.js';
+import { refuseRepeated } from './common-options.js';
+import { EXIT_WORDS } from './exit-words.js';
+import { createFace, errorInWords } from './face.js';
+import { addImage } from './image.js';
+import { addRestore } from './restore.js';
+import { listenForSignals, StoppedBySignal } from './stopping.js';
+import type { ChosenVerb } from './verb.js';
+import { addVerify } from './verify.js';
+
+/** As a shell reports a process that SIGPIPE ended. */
+const EPIPE_STATUS = 141;
+const SUCCESS = 0;
+
+/** Parses the command line, does what it says, and sets the exit status. Never rejects. */
+export async function run(args: string[]): Promise<void> {
+  const stopping = listenForSignals();
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exitCode = error.code === 'EPIPE' ? EPIPE_STATUS : 1;
+  });
+  try {
+    const verb = await parse(args);
+    if (verb === undefined) process.exitCode = SUCCESS;
+    else process.exitCode = await verb.action({ face: createFace(verb.options), signal: stopping.signal });
+  } catch (error) {
+    process.exitCode = tellError(error, args.includes('--json'));
+  }
+  stopping.endBySignal();
+  // Descriptors of libuv may still hold a read of a terminal or pipe that never comes.
+  process.exit();
+}
+
+/** @returns undefined if help or the version was asked for, which is printed by then */
+async function parse(args: string[]): Promise<ChosenVerb | undefined> {
+  let chosen: ChosenVerb | undefined;
+  const choose = (verb: ChosenVerb) => {
+    chosen = verb;
+  };
+  const parser = yargs(args)
+    .scriptName('lifeboat')
+    .usage("lifeboat COMMAND\n\nImages a host's boot disk in parallel, proves the image, and restores it.")
+    .version(VERSION)
+    .help()
+    .alias('help', 'h')
+    .strict()
+    .demandCommand(1, 'Say what to do')
+    .recommendCommands()
+    .exitProcess(false)
+    .wrap(100)
+    .parserConfiguration({ 'duplicate-arguments-array': true, 'strip-dashed': false })
+    .middleware((argv) => refuseRepeated(argv), true)
+    .epilogue(EXIT_WORDS)
+    .fail((message, error) => {
+      if (error instanceof LifeboatError) throw error;
+      throw new LifeboatError('USAGE', message ?? error?.message ?? 'wrong usage', {
+        hint: 'lifeboat --help shows how',
+      });
+    });
+  addImage(parser, choose);
+  addVerify(parser, choose);
+  addRestore(parser, choose);
+  await parser.parseAsync();
+  return chosen;
+}
+
+/** @returns the exit status */
+function tellError(error: unknown, json: boolean): number {
+  if (error instanceof StoppedBySignal) {
+    process.stderr.write(`lifeboat: ${error.message}\n`);
+    return 1;
+  }
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return EPIPE_STATUS;
+  const known =
+    error instanceof LifeboatError
+      ? error
+      : new LifeboatError(
+          'FAILED',
+          `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        );
+  process.stderr.write(errorInWords(known));
+  const { code, exitStatus, message, hint, offset } = known;
+  if (json) process.stdout.write(`${JSON.stringify({ error: { code, exitStatus, message, hint, offset } })}\n`);
+  return exitStatus;
+}

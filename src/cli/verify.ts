@@ -1,0 +1,71 @@
+import type { Argv } from 'yargs';
+import { sizeInWords } from '../device/sizes.js';
+import { EXIT_STATUS, LifeboatError } from '../error.js';
+import { rateInWords, timeInWords } from '../image/summary.js';
+import { type VerifyResult, verifyImage } from '../image/verify.js';
+import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import { EXIT_WORDS } from './exit-words.js';
+import type { Face } from './face.js';
+import type { ChosenVerb } from './verb.js';
+
+function build(yargs: Argv) {
+  return withThreadOptions(withCommonOptions(yargs))
+    .usage('lifeboat verify IMAGE\n\nDecodes an image and proves that it is whole.')
+    .positional('image', { type: 'string', demandOption: true, describe: 'File, or - for stdin' })
+    .option('quick', { type: 'boolean', default: false, describe: 'Sidecar, index, first and last frame only' })
+    .option('against', { type: 'string', requiresArg: true, describe: 'Compare with this device or file too' })
+    .option('compress', {
+      alias: 'c',
+      choices: ['auto', 'none'] as const,
+      default: 'auto' as 'auto' | 'none',
+      requiresArg: true,
+      describe: 'none: it is a raw disk',
+    })
+    .example('lifeboat verify /mnt/nas/sda.img.zst', 'is it whole')
+    .example('lifeboat verify sda.img.zst --against /dev/sda', 'and is it still what the disk holds')
+    .epilogue(EXIT_WORDS);
+}
+
+export function addVerify(yargs: Argv, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command('verify <image>', 'Prove that an image is whole', build, (argv) => {
+    const threads = threadsOf(argv.threads);
+    if (argv.quick && argv.against !== undefined)
+      throw new LifeboatError('USAGE', '--quick compares nothing with --against');
+    if (argv.quick && argv.image === '-')
+      throw new LifeboatError('USAGE', '--quick needs a file: the index is at its end');
+    choose({
+      options: argv,
+      async action({ face, signal }) {
+        const { image, quick, against, engine } = argv;
+        const raw = argv.compress === 'none';
+        const result = await verifyImage({ image, raw, quick, against, threads, engine, signal }, face);
+        face.answer(result);
+        tell(result, face);
+        return result.damage.length === 0 ? 0 : EXIT_STATUS.DAMAGE;
+      },
+    });
+  });
+}
+
+const MAX_LINES = 20;
+
+function tell(result: VerifyResult, face: Face): void {
+  if (result.damage.length > 0) {
+    for (const text of result.damage.slice(0, MAX_LINES)) face.warn(`"${result.image}": ${text}`);
+    const more = result.damage.length - MAX_LINES;
+    if (more > 0) face.warn(`and ${more} more; --json lists them all`);
+    face.warn(`"${result.image}" is damaged; restore --salvage gets out of it what is good`);
+    return;
+  }
+  const proof = {
+    index: 'every bit is proven by its index and checksums',
+    checksums: 'its checksums are right (it has no index, so a cut between two frames would not show)',
+    'structure only': 'STRUCTURE ONLY: it decodes, but has no checksums that prove it right',
+    quick: 'quick: only its index and its ends were looked at',
+  }[result.proof];
+  const time =
+    result.times === undefined
+      ? ''
+      : ` in ${timeInWords(result.times.wallMs)}, ${rateInWords(result.plainBytes, result.times.wallMs)}`;
+  face.say(`${result.image}: whole, ${result.codec}, ${sizeInWords(result.plainBytes)}${time}; ${proof}`);
+}

@@ -1,0 +1,80 @@
+import type { XXHashAPI } from 'xxhash-wasm';
+import { LifeboatError } from '../error.js';
+import { damaged } from '../native/frame-error.js';
+
+/** The header of LZ4 frames. https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md */
+export const LZ4_MAGIC = 0x184d_2204;
+/** The high bit of a block's length: the block is not compressed. */
+export const LZ4_STORED = 0x8000_0000;
+
+const VERSION_1 = 0x40;
+const FLAG = {
+  version: 0xc0,
+  independentBlocks: 0x20,
+  blockChecksums: 0x10,
+  contentSize: 0x08,
+  contentChecksum: 0x04,
+  reserved: 0x02,
+  dictionary: 0x01,
+};
+/** Block sizes by number, from 4 on. */
+const FIRST_BLOCK_SIZE_ID = 4;
+const BLOCK_SIZES = [64 * 1024, 256 * 1024, 1024 * 1024, 4 * 1024 * 1024];
+
+export interface Lz4Header {
+  maxBlockBytes: number;
+  independentBlocks: boolean;
+  hasBlockChecksums: boolean;
+  hasContentChecksum: boolean;
+  /** Undefined if the header does not say. */
+  contentBytes: number | undefined;
+}
+
+/** With content size: magic, FLG, BD, content size, header checksum. */
+export const LZ4_HEADER_BYTES = 15;
+
+/** Writes the header of our own frames. @returns the size of their blocks, the smallest that takes all of the content */
+export function writeLz4Header(out: Buffer, contentBytes: number, xxhash: XXHashAPI): number {
+  const fitting = BLOCK_SIZES.findIndex((size) => size >= contentBytes);
+  const index = fitting < 0 ? BLOCK_SIZES.length - 1 : fitting;
+  out.writeUInt32LE(LZ4_MAGIC, 0);
+  out.writeUInt8(VERSION_1 | FLAG.independentBlocks | FLAG.contentSize | FLAG.contentChecksum, 4);
+  out.writeUInt8((FIRST_BLOCK_SIZE_ID + index) << 4, 5);
+  out.writeBigUInt64LE(BigInt(contentBytes), 6);
+  out.writeUInt8(headerChecksum(out.subarray(4, 14), xxhash), 14);
+  return BLOCK_SIZES[index] ?? 0;
+}
+
+function headerChecksum(descriptor: Buffer, xxhash: XXHashAPI): number {
+  return (xxhash.h32Raw(descriptor) >>> 8) & 0xff;
+}
+
+/** How many bytes the header has behind its magic and its first two bytes. */
+export function lz4HeaderRest(flags: number): number {
+  return (flags & FLAG.contentSize ? 8 : 0) + (flags & FLAG.dictionary ? 4 : 0) + 1;
+}
+
+/**
+ * @param bytes the header from its flags on, without the magic
+ * @throws LifeboatError DAMAGE
+ */
+export function parseLz4Header(bytes: Buffer, xxhash: XXHashAPI): Lz4Header {
+  const flags = bytes.readUInt8(0);
+  const block = bytes.readUInt8(1);
+  if ((flags & FLAG.version) !== VERSION_1) throw damaged('lz4', 'an unknown version');
+  if (flags & FLAG.reserved || block & 0x8f) throw damaged('lz4', 'a reserved bit is set');
+  const maxBlockBytes = BLOCK_SIZES[(block >> 4) - FIRST_BLOCK_SIZE_ID];
+  if (maxBlockBytes === undefined) throw damaged('lz4', 'an unknown block size');
+  const checksumAt = bytes.length - 1;
+  if (bytes[checksumAt] !== headerChecksum(bytes.subarray(0, checksumAt), xxhash)) {
+    throw damaged('lz4', 'wrong checksum of the header');
+  }
+  if (flags & FLAG.dictionary) throw new LifeboatError('FAILED', 'the lz4 frame needs a dictionary');
+  return {
+    maxBlockBytes,
+    independentBlocks: (flags & FLAG.independentBlocks) !== 0,
+    hasBlockChecksums: (flags & FLAG.blockChecksums) !== 0,
+    hasContentChecksum: (flags & FLAG.contentChecksum) !== 0,
+    contentBytes: flags & FLAG.contentSize ? Number(bytes.readBigUInt64LE(2)) : undefined,
+  };
+}

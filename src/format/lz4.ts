@@ -1,0 +1,101 @@
+import { LifeboatError } from '../error.js';
+import type { Container, WalkedFrame } from './container.js';
+import type { Cursor } from './cursor.js';
+import {
+  decodeIndexBlock,
+  encodeIndexBlock,
+  INDEX_TRAILER_BYTES,
+  indexBlockBytes,
+  indexBytesFromTrailer,
+} from './index-block.js';
+import { decodeMarker, encodeMarker, MARKER_BYTES } from './marker.js';
+import { isSkippableMagic, OUR_SKIPPABLE_MAGIC, SKIPPABLE_HEADER_BYTES, skippableFrame } from './skippable.js';
+
+/**
+ * LZ4 files (lz4_Frame_format.md 1.6.2): an empty frame, because a file that begins with a skippable frame is nothing that
+ * `file` or `lz4` know by its magic; the marker in a skippable frame; frames; the index in a skippable frame.
+ */
+export const LZ4_MAGIC = 0x184d2204;
+/** Magic, FLG (version 1, independent blocks, content checksum), BD (64 KiB), header checksum, end mark, XXH32 of nothing. */
+const EMPTY_FRAME = Buffer.from('04224d186440a700000000055dcc02', 'hex');
+const PROLOGUE_BYTES = EMPTY_FRAME.length + SKIPPABLE_HEADER_BYTES + MARKER_BYTES;
+const MAX_FRAME_HEADER_BYTES = 19;
+
+export const lz4Container: Container = {
+  codec: 'lz4',
+  selfProving: true,
+  alignBytes: 1,
+  prologueBytes: PROLOGUE_BYTES,
+  indexedLength: (frame) => frame.length,
+  prologue: (chunkBytes) =>
+    Buffer.concat([EMPTY_FRAME, skippableFrame(OUR_SKIPPABLE_MAGIC, encodeMarker('lz4', chunkBytes))]),
+
+  parsePrologue(head) {
+    const chunkBytes = decodeMarker('lz4', head.subarray(PROLOGUE_BYTES - MARKER_BYTES, PROLOGUE_BYTES));
+    if (chunkBytes === undefined) return undefined;
+    return this.prologue(chunkBytes).equals(head.subarray(0, PROLOGUE_BYTES)) ? { chunkBytes } : undefined;
+  },
+
+  epilogue: (chunkBytes, table) =>
+    skippableFrame(OUR_SKIPPABLE_MAGIC, encodeIndexBlock({ codec: 'lz4', chunkBytes, table })),
+  epilogueBytes: (table) => SKIPPABLE_HEADER_BYTES + indexBlockBytes(table.count),
+
+  async readIndex(file) {
+    if (file.sizeBytes < INDEX_TRAILER_BYTES) return undefined;
+    const trailer = await file.read(file.sizeBytes - INDEX_TRAILER_BYTES, INDEX_TRAILER_BYTES);
+    const blockBytes = indexBytesFromTrailer(trailer);
+    const at = file.sizeBytes - (blockBytes ?? 0) - SKIPPABLE_HEADER_BYTES;
+    if (blockBytes === undefined || at < PROLOGUE_BYTES) return undefined;
+    const bytes = await file.read(at, SKIPPABLE_HEADER_BYTES + blockBytes);
+    return decodeIndexBlock(bytes.subarray(SKIPPABLE_HEADER_BYTES), PROLOGUE_BYTES);
+  },
+
+  async walkFrame(cursor, into) {
+    const head = await cursor.peek(MAX_FRAME_HEADER_BYTES);
+    if (head.length === 0) return undefined;
+    const magic = head.length < 7 ? 0 : head.readUInt32LE(0);
+    if (magic === OUR_SKIPPABLE_MAGIC) return undefined;
+    if (isSkippableMagic(magic)) {
+      const length = SKIPPABLE_HEADER_BYTES + head.readUInt32LE(4);
+      await cursor.advance(length, into);
+      return { length, plainLength: 0, checked: true };
+    }
+    if (magic !== LZ4_MAGIC) {
+      throw new LifeboatError('DAMAGE', `no lz4 frame begins at offset ${cursor.position}`, {
+        offset: cursor.position,
+      });
+    }
+    return walkLz4Frame(cursor, head, into);
+  },
+};
+
+async function walkLz4Frame(cursor: Cursor, head: Buffer, into: Buffer | undefined): Promise<WalkedFrame> {
+  const start = cursor.position;
+  const broken = (what: string) =>
+    new LifeboatError('DAMAGE', `the lz4 frame at offset ${start} ${what}`, { offset: start });
+  const flags = head.readUInt8(4);
+  if (flags >> 6 !== 1) throw broken('is of an unknown version');
+  const blockChecksumBytes = (flags & 0x10) === 0 ? 0 : 4;
+  const hasSize = (flags & 0x08) !== 0;
+  const hasChecksum = (flags & 0x04) !== 0;
+  const headerBytes = 7 + (hasSize ? 8 : 0) + ((flags & 0x01) === 0 ? 0 : 4);
+  if (head.length < headerBytes) throw broken('is cut off');
+  const plainLength = hasSize ? Number(head.readBigUInt64LE(6)) : undefined;
+
+  let length = 0;
+  const take = async (bytes: number) => {
+    if (into !== undefined && length + bytes > into.length) throw broken('is longer than any of this image can be');
+    await cursor.advance(bytes, into?.subarray(length));
+    length += bytes;
+  };
+  await take(headerBytes);
+  for (;;) {
+    const blockHead = await cursor.peek(4);
+    if (blockHead.length < 4) throw broken('is cut off');
+    const block = blockHead.readUInt32LE(0);
+    if (block === 0) break;
+    await take(4 + (block & 0x7fffffff) + blockChecksumBytes);
+  }
+  await take(hasChecksum ? 8 : 4);
+  return { length, plainLength, checked: hasChecksum };
+}

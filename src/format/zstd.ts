@@ -1,0 +1,167 @@
+import { LifeboatError } from '../error.js';
+import type { Container, WalkedFrame } from './container.js';
+import type { Cursor, RandomReader } from './cursor.js';
+import { createFrameTable, type FrameTable } from './frame-table.js';
+import { decodeIndexBlock, encodeIndexBlock, indexBlockBytes } from './index-block.js';
+import { decodeMarker, encodeMarker, MARKER_BYTES } from './marker.js';
+import { isSkippableMagic, OUR_SKIPPABLE_MAGIC, SKIPPABLE_HEADER_BYTES, skippableFrame } from './skippable.js';
+
+/**
+ * Zstandard files (RFC 8878): marker in a skippable frame, frames, index in a skippable frame, and last the seek table of
+ * zstd's seekable format 0.1.0 (contrib/seekable_format/zstd_seekable_compression_format.md), so that other seekable
+ * readers find the frames too.
+ */
+export const ZSTD_MAGIC = 0xfd2fb528;
+const SEEK_TABLE_MAGIC = 0x184d2a5e;
+const SEEKABLE_FOOTER_MAGIC = 0x8f92eab1;
+const SEEK_FOOTER_BYTES = 9;
+const PROLOGUE_BYTES = SKIPPABLE_HEADER_BYTES + MARKER_BYTES;
+const MAX_FRAME_HEADER_BYTES = 18;
+
+export const zstdContainer: Container = {
+  codec: 'zstd',
+  selfProving: true,
+  alignBytes: 1,
+  prologueBytes: PROLOGUE_BYTES,
+  indexedLength: (frame) => frame.length,
+  prologue: (chunkBytes) => skippableFrame(OUR_SKIPPABLE_MAGIC, encodeMarker('zstd', chunkBytes)),
+
+  parsePrologue(head) {
+    const chunkBytes = decodeMarker('zstd', head.subarray(SKIPPABLE_HEADER_BYTES, PROLOGUE_BYTES));
+    if (chunkBytes === undefined) return undefined;
+    return this.prologue(chunkBytes).equals(head.subarray(0, PROLOGUE_BYTES)) ? { chunkBytes } : undefined;
+  },
+
+  epilogue(chunkBytes, table) {
+    const index = skippableFrame(OUR_SKIPPABLE_MAGIC, encodeIndexBlock({ codec: 'zstd', chunkBytes, table }));
+    return Buffer.concat([index, seekTable(table, index.length)]);
+  },
+
+  epilogueBytes: (table) => SKIPPABLE_HEADER_BYTES + indexBlockBytes(table.count) + seekTableBytes(table.count),
+
+  async readIndex(file) {
+    const entries = await readSeekFooter(file);
+    if (entries === undefined || entries < 2) return undefined;
+    const blockBytes = indexBlockBytes(entries - 2);
+    const at = file.sizeBytes - seekTableBytes(entries - 2) - blockBytes - SKIPPABLE_HEADER_BYTES;
+    if (at < PROLOGUE_BYTES) return undefined;
+    const bytes = await file.read(at, SKIPPABLE_HEADER_BYTES + blockBytes);
+    if (bytes.readUInt32LE(0) !== OUR_SKIPPABLE_MAGIC || bytes.readUInt32LE(4) !== blockBytes) return undefined;
+    return decodeIndexBlock(bytes.subarray(SKIPPABLE_HEADER_BYTES), PROLOGUE_BYTES);
+  },
+
+  async walkFrame(cursor, into) {
+    const head = await cursor.peek(MAX_FRAME_HEADER_BYTES);
+    if (head.length === 0) return undefined;
+    const magic = head.length < 4 ? 0 : head.readUInt32LE(0);
+    if (magic === OUR_SKIPPABLE_MAGIC) return undefined;
+    if (isSkippableMagic(magic) && head.length >= SKIPPABLE_HEADER_BYTES) {
+      const length = SKIPPABLE_HEADER_BYTES + head.readUInt32LE(4);
+      await cursor.advance(length, into);
+      return { length, plainLength: 0, checked: true };
+    }
+    if (magic !== ZSTD_MAGIC) {
+      throw new LifeboatError('DAMAGE', `no zstd frame begins at offset ${cursor.position}`, {
+        offset: cursor.position,
+      });
+    }
+    return walkZstdFrame(cursor, head, into);
+  },
+};
+
+/** The table lists the marker and the index too, as frames without plaintext: its lengths must add up to offsets. */
+function seekTableBytes(frames: number): number {
+  return SKIPPABLE_HEADER_BYTES + (frames + 2) * 8 + SEEK_FOOTER_BYTES;
+}
+
+function seekTable(table: FrameTable, indexFrameBytes: number): Buffer {
+  const payload = Buffer.alloc((table.count + 2) * 8 + SEEK_FOOTER_BYTES);
+  payload.writeUInt32LE(PROLOGUE_BYTES, 0);
+  for (let frame = 0; frame < table.count; frame++) {
+    payload.writeUInt32LE(table.lengthOf(frame), 8 + frame * 8);
+    payload.writeUInt32LE(table.plainLengthOf(frame), 12 + frame * 8);
+  }
+  const footerAt = payload.length - SEEK_FOOTER_BYTES;
+  payload.writeUInt32LE(indexFrameBytes, footerAt - 8);
+  payload.writeUInt32LE(table.count + 2, footerAt);
+  payload.writeUInt32LE(SEEKABLE_FOOTER_MAGIC, footerAt + 5);
+  return skippableFrame(SEEK_TABLE_MAGIC, payload);
+}
+
+async function readSeekFooter(file: RandomReader): Promise<number | undefined> {
+  if (file.sizeBytes < SEEK_FOOTER_BYTES) return undefined;
+  const footer = await file.read(file.sizeBytes - SEEK_FOOTER_BYTES, SEEK_FOOTER_BYTES);
+  if (footer.readUInt32LE(5) !== SEEKABLE_FOOTER_MAGIC || footer.readUInt8(4) !== 0) return undefined;
+  return footer.readUInt32LE(0);
+}
+
+/** The frames of a seekable file that another tool wrote, or undefined if it has no seek table that covers it all. */
+export async function readForeignSeekTable(file: RandomReader): Promise<FrameTable | undefined> {
+  if (file.sizeBytes < SEEK_FOOTER_BYTES) return undefined;
+  const footer = await file.read(file.sizeBytes - SEEK_FOOTER_BYTES, SEEK_FOOTER_BYTES);
+  const flags = footer.readUInt8(4);
+  if (footer.readUInt32LE(5) !== SEEKABLE_FOOTER_MAGIC || (flags & 0x7c) !== 0) return undefined;
+  const entryBytes = (flags & 0x80) === 0 ? 8 : 12;
+  const entries = footer.readUInt32LE(0);
+  const tableBytes = SKIPPABLE_HEADER_BYTES + entries * entryBytes + SEEK_FOOTER_BYTES;
+  const tableAt = file.sizeBytes - tableBytes;
+  if (tableAt < 0) return undefined;
+  const bytes = await file.read(tableAt, tableBytes);
+  if (bytes.readUInt32LE(0) !== SEEK_TABLE_MAGIC || bytes.readUInt32LE(4) !== tableBytes - 8) return undefined;
+  const table = createFrameTable(0, { hasCrc: false });
+  for (let at = SKIPPABLE_HEADER_BYTES; at < tableBytes - SEEK_FOOTER_BYTES; at += entryBytes) {
+    table.add(bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4), 0);
+  }
+  return table.storedBytes === tableAt ? table : undefined;
+}
+
+async function walkZstdFrame(cursor: Cursor, head: Buffer, into: Buffer | undefined): Promise<WalkedFrame> {
+  const start = cursor.position;
+  const broken = (what: string) =>
+    new LifeboatError('DAMAGE', `the zstd frame at offset ${start} ${what}`, { offset: start });
+  if (head.length < 6) throw broken('is cut off');
+  const descriptor = head.readUInt8(4);
+  const singleSegment = (descriptor & 0x20) !== 0;
+  const hasChecksum = (descriptor & 0x04) !== 0;
+  const dictionaryIdBytes = [0, 1, 2, 4][descriptor & 3] as number;
+  const sizeAt = 5 + (singleSegment ? 0 : 1) + dictionaryIdBytes;
+  const sizeBytes = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] as number;
+  const headerBytes = sizeAt + sizeBytes;
+  if ((descriptor & 0x08) !== 0) throw broken('has a reserved bit set');
+  if (head.length < headerBytes) throw broken('is cut off');
+  const plainLength = contentSize(head, sizeAt, sizeBytes);
+
+  let length = 0;
+  const take = async (bytes: number) => {
+    if (into !== undefined && length + bytes > into.length) throw broken('is longer than any of this image can be');
+    await cursor.advance(bytes, into?.subarray(length));
+    length += bytes;
+  };
+  await take(headerBytes);
+  for (let last = false; !last; ) {
+    const blockHead = await cursor.peek(3);
+    if (blockHead.length < 3) throw broken('is cut off');
+    const block = blockHead.readUIntLE(0, 3);
+    const type = (block >> 1) & 3;
+    if (type === 3) throw broken('has a block of an unknown type');
+    last = (block & 1) !== 0;
+    await take(3 + (type === 1 ? 1 : block >> 3));
+  }
+  if (hasChecksum) await take(4);
+  return { length, plainLength, checked: hasChecksum };
+}
+
+function contentSize(head: Buffer, at: number, bytes: number): number | undefined {
+  switch (bytes) {
+    case 1:
+      return head.readUInt8(at);
+    case 2:
+      return head.readUInt16LE(at) + 256;
+    case 4:
+      return head.readUInt32LE(at);
+    case 8:
+      return Number(head.readBigUInt64LE(at));
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,25 @@
+import type { CodecName } from '../codec/codec.js';
+import type { EngineChoice } from './choose-engine.js';
+
+export interface ImageOptions {
+  /** A block device, a file, or `-` for stdin. */
+  source: string;
+  /** A file, or `-` for stdout. */
+  out: string;
+  codec: CodecName;
+  /** Undefined: the codec's default. */
+  level: number | undefined;
+  engine: EngineChoice;
+  threads: number;
+  chunkBytes: number | undefined;
+  /** KiB a second, 0 for no limit. */
+  bwlimitKiBps: number;
+  /** 0 to 8 as vzdump's; undefined leaves it as it is. */
+  ionice: number | undefined;
+  verify: boolean;
+  sha256: boolean;
+  onReadError: 'fail' | 'zero';
+  force: boolean;
+  dryRun: boolean;
+  signal: AbortSignal;
+}

@@ -1,0 +1,235 @@
+import { fstatSync } from 'node:fs';
+import type { Codec, EngineName } from '../codec/codec.js';
+import { codecByName } from '../codec/index.js';
+import { deviceNumber, kernelName } from '../device/block-tree.js';
+import { checkExtents, fileExtents, wholeExtent } from '../device/extents.js';
+import { mountedOn } from '../device/in-use.js';
+import { openSource, type Source } from '../device/source.js';
+import { LifeboatError } from '../error.js';
+import { containerOf } from '../format/containers.js';
+import { encodeIndexBlock } from '../format/index-block.js';
+import { encodeManifest, type Manifest } from '../format/manifest.js';
+import { encodeRescueMap } from '../format/rescue-map.js';
+import { setIoPriority } from '../native/libc.js';
+import { type ChunkSource, extentSource, streamSource } from '../stream/chunk-source.js';
+import { createRescuer, type Rescuer } from '../stream/rescue.js';
+import { type Saved, type SaveProgress, saveImage } from '../stream/save.js';
+import { bottleneckOf } from '../stream/stages.js';
+import { createThrottle } from '../stream/throttle.js';
+import { VERSION } from '../version.js';
+import { chooseEncoder } from './choose-engine.js';
+import type { ImageOptions } from './image-options.js';
+import { openImageFile, sha256 } from './open-image.js';
+import { type ImageOutput, openOutput } from './output.js';
+import type { RunReport } from './report.js';
+import { writeSidecars } from './sidecars.js';
+import { imageSummary } from './summary.js';
+import { verifyOpenImage } from './verify.js';
+
+export interface ImageResult {
+  out: string;
+  manifest: Manifest;
+  /** Ranges were saved as zeros because they could not be read. */
+  partial: boolean;
+}
+
+const STDIN = 0;
+/** Two frames' worth of memory for each thread must stay affordable; also what a slow codec needs to be stoppable. */
+export const MAX_CHUNK_BYTES = 64 * 1024 * 1024;
+
+interface Plan {
+  codec: Codec;
+  engine: EngineName;
+  level: number;
+  chunkBytes: number;
+  threads: number;
+}
+
+/** Makes an image. It gets its name only when it is whole, and proven if that was asked for. */
+export async function runImage(options: ImageOptions, report: RunReport): Promise<ImageResult | undefined> {
+  const codec = codecByName(options.codec);
+  const level = options.level ?? codec.defaultLevel;
+  const plan: Plan = {
+    codec,
+    level,
+    engine: chooseEncoder(codec, options.engine, level),
+    chunkBytes: options.chunkBytes ?? codec.defaultChunkBytes,
+    threads: options.threads,
+  };
+  if (options.verify && options.out === '-') {
+    throw new LifeboatError('USAGE', '--verify cannot read back what went to stdout', {
+      hint: 'pipe it into "lifeboat verify -" at the other end',
+    });
+  }
+  if (options.ionice !== undefined) setIoPriority(options.ionice);
+  const source = options.source === '-' ? undefined : await openSource(options.source, options.signal);
+  try {
+    const output = await openOutput(options, source, report);
+    try {
+      if (options.dryRun) return undefined;
+      return await saveTo(output, source, plan, options, report);
+    } finally {
+      output.close();
+    }
+  } finally {
+    source?.close();
+  }
+}
+
+async function saveTo(
+  output: ImageOutput,
+  source: Source | undefined,
+  plan: Plan,
+  options: ImageOptions,
+  report: RunReport,
+): Promise<ImageResult> {
+  const warnings: string[] = [];
+  const warn = (text: string) => {
+    warnings.push(text);
+    report.warn(text);
+  };
+  const consistency = consistencyOf(source, warn);
+  const rescuer =
+    options.onReadError === 'zero' && source !== undefined ? createRescuer(source.logicalSectorBytes) : undefined;
+  const progress: SaveProgress = { plainBytes: 0, writtenBytes: 0, zeroBytes: 0, skippedBytes: 0 };
+  const stopFollowing = report.follow('image', () => ({
+    doneBytes: progress.plainBytes,
+    totalBytes: source?.sizeBytes,
+    readBytes: progress.plainBytes - progress.skippedBytes,
+    writtenBytes: progress.writtenBytes,
+  }));
+  let saved: Saved;
+  try {
+    saved = await saveImage({
+      ...plan,
+      codec: plan.codec.name,
+      source: chunkSourceOf(source, rescuer, options.signal),
+      sink: output.sink,
+      container: containerOf(plan.codec.name),
+      sha256: options.sha256 && output.file !== undefined,
+      throttle: createThrottle(options.bwlimitKiBps),
+      progress,
+      signal: options.signal,
+    });
+  } finally {
+    stopFollowing();
+  }
+  const sizeNow = source?.kind === 'file' ? fstatSync(source.fd).size : source?.sizeBytes;
+  if (source !== undefined && sizeNow !== undefined && sizeNow > source.sizeBytes) {
+    warn(
+      `"${source.path}" has grown from ${source.sizeBytes} to ${sizeNow} bytes: only the first ${source.sizeBytes} are saved`,
+    );
+  }
+  const badRanges = rescuer?.badRanges() ?? [];
+  const lostBytes = badRanges.reduce((sum, range) => sum + range.length, 0);
+  if (lostBytes > 0) warn(`${lostBytes} bytes in ${badRanges.length} ranges could not be read and were saved as zeros`);
+
+  const index = indexOf(plan, saved);
+  const manifest: Manifest = {
+    format: 'lifeboat-manifest',
+    formatVersion: 1,
+    lifeboatVersion: VERSION,
+    createdAt: new Date().toISOString(),
+    source: {
+      path: source?.realPath ?? '-',
+      kind: source?.kind ?? 'stream',
+      sizeBytes: saved.table.plainBytes,
+      logicalSectorBytes: source?.logicalSectorBytes ?? null,
+      consistency,
+      skippedBytes: progress.skippedBytes,
+      zeroBytes: progress.zeroBytes,
+      badRanges,
+    },
+    image: {
+      name: output.name,
+      sizeBytes: saved.writtenBytes,
+      codec: plan.codec.name,
+      level: plan.level,
+      engine: plan.engine,
+      threads: plan.threads,
+      chunkBytes: plan.chunkBytes,
+      frames: saved.table.count,
+      ratio: saved.writtenBytes === 0 ? 1 : saved.table.plainBytes / saved.writtenBytes,
+      sha256: saved.sha256 ?? null,
+      indexHash: sha256(index ?? saved.epilogue),
+      index: index?.toString('base64') ?? null,
+      verified: false,
+    },
+    timing: { ...saved.times, bottleneck: bottleneckOf(saved.times) },
+    warnings,
+  };
+  if (output.file !== undefined) await finishFile(output, manifest, options, report);
+  return { out: options.out, manifest, partial: badRanges.length > 0 };
+}
+
+/** Everything durable and proven before any name appears; the image's own name comes last. */
+async function finishFile(
+  output: ImageOutput,
+  manifest: Manifest,
+  options: ImageOptions,
+  report: RunReport,
+): Promise<void> {
+  const { file } = output;
+  if (file === undefined) return;
+  await output.finish();
+  if (options.verify) {
+    await provePartial(file.partialPath, manifest, options, report);
+    manifest.image.verified = true;
+  }
+  const { badRanges, sizeBytes } = manifest.source;
+  const sidecars = await writeSidecars(file.finalPath, {
+    sha256: manifest.image.sha256 ?? undefined,
+    manifest: encodeManifest(manifest),
+    log: output.log([...manifest.warnings.map((text) => `warning: ${text}`), ...imageSummary(manifest)]),
+    map: badRanges.length === 0 ? undefined : encodeRescueMap(sizeBytes, badRanges),
+  });
+  try {
+    sidecars.commit();
+    file.commit();
+  } finally {
+    sidecars.close();
+  }
+}
+
+async function provePartial(path: string, manifest: Manifest, options: ImageOptions, report: RunReport): Promise<void> {
+  const { engine, threads, signal } = options;
+  const image = await openImageFile(path, { engine, raw: false, manifest, salvage: false, signal });
+  try {
+    const verified = await verifyOpenImage(
+      { image: path, raw: false, quick: false, against: undefined, threads, engine, signal },
+      image,
+      report,
+    );
+    const [first] = verified.damage;
+    if (first === undefined) return;
+    throw new LifeboatError('DAMAGE', `Cannot trust the image of "${options.source}": read back, ${first}`, {
+      hint: 'the target disk or its memory returns other bytes than were written: check dmesg, and use another target',
+    });
+  } finally {
+    image.close();
+  }
+}
+
+/** The index of codecs whose files have no place for one. */
+function indexOf(plan: Plan, { table }: Saved): Buffer | undefined {
+  if (containerOf(plan.codec.name).selfProving) return undefined;
+  return encodeIndexBlock({ codec: plan.codec.name, chunkBytes: plan.chunkBytes, table });
+}
+
+function chunkSourceOf(source: Source | undefined, rescuer: Rescuer | undefined, signal: AbortSignal): ChunkSource {
+  if (source === undefined) return streamSource(STDIN, 'stdin', signal);
+  const { path, sizeBytes } = source;
+  const extents = source.kind === 'file' ? fileExtents(source.fd, sizeBytes) : wholeExtent(sizeBytes);
+  return extentSource({ file: source, path, sizeBytes, extents: checkExtents(extents, sizeBytes), rescuer });
+}
+
+function consistencyOf(source: Source | undefined, warn: (text: string) => void): Manifest['source']['consistency'] {
+  const name = source?.rdev === undefined ? undefined : kernelName(deviceNumber(source.rdev));
+  if (source === undefined || name === undefined) return 'unknown';
+  const mountpoints = [...new Set(mountedOn(name).mounts.map(({ mountpoint }) => mountpoint))];
+  if (mountpoints.length === 0) return 'still';
+  warn(
+    `"${source.path}" is mounted on ${mountpoints.join(', ')}: the image will be as the disk is after a power cut (consistency: crash)`,
+  );
+  return 'crash';
+}

@@ -1,0 +1,265 @@
+import { createHash } from 'node:crypto';
+import type { CodecName, EngineName } from '../codec/codec.js';
+import { codecByName } from '../codec/index.js';
+import { openSource, type Source } from '../device/source.js';
+import { LifeboatError } from '../error.js';
+import { containerOf } from '../format/containers.js';
+import type { RandomReader } from '../format/cursor.js';
+import { createFrameTable, type FrameTable, largestFrame, locateFrames } from '../format/frame-table.js';
+import { type ImageShape, identifyFile, MAX_PARALLEL_FRAME_BYTES, walkFile } from '../format/identify.js';
+import { decodeIndexBlock } from '../format/index-block.js';
+import type { Manifest } from '../format/manifest.js';
+import { fileCursor } from '../stream/cursors.js';
+import { FRAME_SLACK_BYTES, type FrameProvider, locatedFrames, sequentialFrames } from '../stream/frame-provider.js';
+import type { PlainRange } from '../stream/plain-sink.js';
+import { readAt, readSome } from '../stream/read-at.js';
+import { chooseEngine, type EngineChoice } from './choose-engine.js';
+import { readManifest } from './sidecars.js';
+
+/** An image that is ready to be decoded, from a file or a stream. Sizes in bytes. */
+export interface OpenImage {
+  /** For messages. */
+  path: string;
+  codec: CodecName;
+  engine: EngineName;
+  /** `lifeboat`: an index proves the whole file. `foreign`: each frame proves itself at most. */
+  origin: 'lifeboat' | 'foreign';
+  /** Nothing proves the plaintext: only the structure is checked. */
+  structureOnly: boolean;
+  plainBytes: number | undefined;
+  storedBytes: number | undefined;
+  /** What slots must hold. */
+  slotPlainBytes: number;
+  slotFrameBytes: number;
+  xzCheck: number | undefined;
+  /** The manifest beside it, if it belongs to it. */
+  manifest: Manifest | undefined;
+  /** Where the frames are, if that is known before. */
+  table: FrameTable | undefined;
+  /** What was found wrong before any frame was looked at. */
+  damage: LifeboatError[];
+  /** What a user should know. */
+  notes: string[];
+  /** Frames that overlap the range, or all. */
+  provide(range?: PlainRange): Promise<FrameProvider>;
+  /** After the last frame: what is wrong with the rest. */
+  finish(frameCrcs: readonly number[]): Promise<LifeboatError[]>;
+  close(): void;
+}
+
+export interface OpenOptions {
+  engine: EngineChoice;
+  /** The data is raw, whatever it looks like. */
+  raw: boolean;
+  /** Instead of the one beside the image: a manifest is not there yet while the image is being made. */
+  manifest?: Manifest;
+  /** Look for frames even where the index is lost. */
+  salvage: boolean;
+  signal: AbortSignal;
+}
+
+/** Pieces in which raw data and undivided files pass through, in bytes. */
+export const PIECE_BYTES = 4 * 1024 * 1024;
+
+/** @throws LifeboatError DAMAGE if the file is nothing that is known */
+export async function openImageFile(path: string, options: OpenOptions): Promise<OpenImage> {
+  const source = await openSource(path, options.signal);
+  try {
+    return await open(source, options);
+  } catch (error) {
+    source.close();
+    if (!(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
+    throw new LifeboatError('DAMAGE', `"${path}" is no image that can be read: ${error.message}`, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+  }
+}
+
+async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
+  const notes: string[] = [];
+  const beside = options.manifest ?? readManifest(source.realPath);
+  const reader = randomReader(source);
+  if (options.raw || beside?.image.codec === 'none') return openRaw(source, beside, options, notes);
+
+  const shape = await identifyFile(reader);
+  const manifest = bindManifest(source, shape, beside, notes);
+  const detached = containerOf(shape.codec).selfProving ? undefined : detachedTable(source, manifest, shape.damage);
+  const located = detached ?? shape.table ?? (await findFrames(reader, shape, options, notes));
+  // Blocks of other tools can be as large as they like; those are decoded from front to back.
+  const fits = located !== undefined && largestFrame(located).plainBytes <= MAX_PARALLEL_FRAME_BYTES;
+  const found = fits ? located : undefined;
+  const codec = codecByName(shape.codec);
+  const sequential = found === undefined;
+  const largest = sequential ? { storedBytes: 0, plainBytes: PIECE_BYTES } : largestFrame(found);
+  const isOurs = shape.origin === 'lifeboat' || detached !== undefined;
+  const structureOnly = !isOurs && !(await provesItself(reader, shape));
+  const engine = chooseEngine(codec, options.engine);
+
+  return {
+    path: source.path,
+    codec: shape.codec,
+    engine,
+    origin: isOurs ? 'lifeboat' : 'foreign',
+    structureOnly,
+    plainBytes: found?.plainBytes,
+    storedBytes: source.sizeBytes,
+    slotPlainBytes: largest.plainBytes,
+    slotFrameBytes: largest.storedBytes + FRAME_SLACK_BYTES,
+    xzCheck: shape.xzCheck,
+    manifest,
+    table: found,
+    damage: shape.damage,
+    notes,
+    async provide(range) {
+      if (found !== undefined) return locatedFrames(source, source.path, framesIn(found, range));
+      const decoder = await codec.createStreamDecoder(engine);
+      let position = 0;
+      const read = async (into: Buffer, length: number) => {
+        const bytes = await readSome(source.fd, into, length, position);
+        position += bytes;
+        return bytes;
+      };
+      return sequentialFrames(read, decoder, PIECE_BYTES);
+    },
+    finish: () => Promise.resolve([]),
+    close: () => source.close(),
+  };
+}
+
+function* framesIn(table: FrameTable, range: PlainRange | undefined) {
+  let number = 0;
+  for (const frame of locateFrames(table)) {
+    // Frames without plaintext are skippable ones of other tools: the table lists them for their lengths.
+    if (frame.plainLength === 0) continue;
+    if (range !== undefined && frame.plainOffset + frame.plainLength <= range.start) continue;
+    if (range !== undefined && frame.plainOffset >= range.end) return;
+    yield { ...frame, number: number++ };
+  }
+}
+
+function randomReader(source: Source): RandomReader {
+  return {
+    sizeBytes: source.sizeBytes,
+    async read(offset, bytes) {
+      const buffer = Buffer.alloc(bytes);
+      const got = await readAt({ fd: source.fd, directFd: undefined }, buffer, offset, bytes);
+      return buffer.subarray(0, got);
+    },
+  };
+}
+
+/** A manifest counts only if it tells the hash of this image's own index. */
+function bindManifest(
+  source: Source,
+  shape: ImageShape,
+  beside: Manifest | undefined,
+  notes: string[],
+): Manifest | undefined {
+  if (beside === undefined) return undefined;
+  const container = containerOf(shape.codec);
+  const foreign = `"${source.path}.json" belongs to another image: it is ignored`;
+  if (beside.image.codec !== shape.codec) {
+    notes.push(foreign);
+    return undefined;
+  }
+  if (!container.selfProving) return beside;
+  if (shape.table === undefined) return undefined;
+  const epilogue = container.epilogue(shape.chunkBytes, shape.table);
+  if (sha256(epilogue) === beside.image.indexHash) return beside;
+  notes.push(foreign);
+  return undefined;
+}
+
+/** The index that the manifest keeps for codecs whose files have no place for one. */
+function detachedTable(
+  source: Source,
+  manifest: Manifest | undefined,
+  damage: LifeboatError[],
+): FrameTable | undefined {
+  if (manifest === undefined || manifest.image.index === null) return undefined;
+  const block = Buffer.from(manifest.image.index, 'base64');
+  if (sha256(block) !== manifest.image.indexHash) return undefined;
+  const { table } = decodeIndexBlock(block, 0);
+  if (table.storedBytes !== source.sizeBytes) {
+    damage.push(
+      new LifeboatError('DAMAGE', `it is ${source.sizeBytes} bytes long, not the ${table.storedBytes} of its manifest`),
+    );
+  }
+  return table;
+}
+
+export function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Frames by walking over them: of files of other tools, and where our own index is lost and something may be saved. */
+async function findFrames(
+  reader: RandomReader,
+  shape: ImageShape,
+  options: OpenOptions,
+  notes: string[],
+): Promise<FrameTable | undefined> {
+  const container = containerOf(shape.codec);
+  const lost = shape.origin === 'lifeboat';
+  if (!container.selfProving || (lost && !options.salvage)) return undefined;
+  if (!lost && shape.codec === 'xz') return undefined;
+  const walked = await walkFile(fileCursor(reader, lost ? container.prologueBytes : 0), container, options.signal);
+  if (lost) {
+    notes.push(`its index is lost: ${walked.table.count} frames were found by their own headers`);
+    if (walked.stoppedBy !== undefined) shape.damage.push(walked.stoppedBy);
+    return walked.table;
+  }
+  const covers = walked.stoppedBy === undefined && walked.table.storedBytes === reader.sizeBytes;
+  return covers && walked.table.count > 1 ? walked.table : undefined;
+}
+
+async function openRaw(
+  source: Source,
+  beside: Manifest | undefined,
+  options: OpenOptions,
+  notes: string[],
+): Promise<OpenImage> {
+  const damage: LifeboatError[] = [];
+  const manifest = beside?.image.codec === 'none' ? beside : undefined;
+  const detached = detachedTable(source, manifest, damage);
+  const table = detached ?? evenTable(source.sizeBytes);
+  return {
+    path: source.path,
+    codec: 'none',
+    engine: chooseEngine(codecByName('none'), options.engine),
+    origin: detached === undefined ? 'foreign' : 'lifeboat',
+    structureOnly: detached === undefined,
+    plainBytes: table.plainBytes,
+    storedBytes: source.sizeBytes,
+    slotPlainBytes: largestFrame(table).plainBytes,
+    slotFrameBytes: largestFrame(table).storedBytes + FRAME_SLACK_BYTES,
+    xzCheck: undefined,
+    manifest,
+    table,
+    damage,
+    notes,
+    provide: (range) => Promise.resolve(locatedFrames(source, source.path, framesIn(table, range))),
+    finish: () => Promise.resolve([]),
+    close: () => source.close(),
+  };
+}
+
+/** Raw data without a manifest, in pieces. */
+function evenTable(sizeBytes: number): FrameTable {
+  const table = createFrameTable(0, { hasCrc: false });
+  for (let done = 0; done < sizeBytes; done += PIECE_BYTES) {
+    const length = Math.min(PIECE_BYTES, sizeBytes - done);
+    table.add(length, length, 0);
+  }
+  return table;
+}
+
+/** Whether each frame of a foreign file has a checksum of its plaintext; its first frame tells. */
+async function provesItself(reader: RandomReader, shape: ImageShape): Promise<boolean> {
+  if (shape.codec === 'gzip' || shape.codec === 'bzip2') return true;
+  const head = await reader.read(0, Math.min(8, reader.sizeBytes));
+  if (shape.codec === 'xz') return (head.readUInt8(7) & 0x0f) !== 0;
+  // Both zstd's frame header descriptor and LZ4's flags have their checksum bit at the same place.
+  return (head.readUInt8(4) & 0x04) !== 0;
+}

@@ -1,0 +1,85 @@
+import { codecByName } from '../codec/index.js';
+import { LifeboatError } from '../error.js';
+import { codecOfHead, containerOf, HEAD_BYTES } from '../format/containers.js';
+import { createFrameTable } from '../format/frame-table.js';
+import { unknownData } from '../format/identify.js';
+import { readStream } from '../stream/chunk-source.js';
+import { streamCursor } from '../stream/cursors.js';
+import { FRAME_SLACK_BYTES, sequentialFrames, splitFrames } from '../stream/frame-provider.js';
+import { chooseEngine } from './choose-engine.js';
+import { type OpenImage, type OpenOptions, PIECE_BYTES } from './open-image.js';
+
+/**
+ * An image that comes through a pipe. What we wrote is cut into its frames and decoded side by side, and its end is
+ * compared with what the frames before it demand; anything else is decoded from front to back.
+ * @throws LifeboatError DAMAGE if it is nothing that is known
+ */
+export async function openImageStream(fd: number, path: string, options: OpenOptions): Promise<OpenImage> {
+  const cursor = streamCursor((into, length) => readStream(fd, into, length, path, options.signal));
+  const head = await cursor.peek(HEAD_BYTES);
+  const name = options.raw ? 'none' : codecOfHead(head);
+  if (name === undefined) {
+    const { message, hint } = unknownData();
+    throw new LifeboatError(
+      'DAMAGE',
+      `${path} is no image that can be read: ${message}`,
+      hint === undefined ? {} : { hint },
+    );
+  }
+  const codec = codecByName(name);
+  const container = containerOf(name);
+  // An xz file says nothing of the size of its blocks before they come.
+  const prologue = name === 'xz' ? undefined : container.parsePrologue(head);
+  const engine = chooseEngine(codec, options.engine);
+  const common = {
+    path,
+    codec: name,
+    engine,
+    plainBytes: undefined,
+    storedBytes: undefined,
+    xzCheck: undefined,
+    manifest: undefined,
+    table: undefined,
+    damage: [],
+    notes: [],
+    close: () => undefined,
+  };
+  if (prologue === undefined) {
+    return {
+      ...common,
+      origin: 'foreign',
+      structureOnly: name === 'none' || ((name === 'zstd' || name === 'lz4') && (head.readUInt8(4) & 0x04) === 0),
+      slotPlainBytes: PIECE_BYTES,
+      slotFrameBytes: 0,
+      provide: async () => sequentialFrames(cursor.readAny, await codec.createStreamDecoder(engine), PIECE_BYTES),
+      finish: () => Promise.resolve([]),
+    };
+  }
+
+  const { chunkBytes } = prologue;
+  await cursor.advance(container.prologueBytes);
+  const frames = splitFrames(cursor, container);
+  return {
+    ...common,
+    origin: 'lifeboat',
+    structureOnly: false,
+    slotPlainBytes: chunkBytes,
+    slotFrameBytes: codec.frameBound(chunkBytes) + FRAME_SLACK_BYTES,
+    provide: () => Promise.resolve(frames),
+    async finish(frameCrcs) {
+      const table = createFrameTable(container.prologueBytes, { alignBytes: container.alignBytes });
+      frames.shapes.forEach(({ indexedLength, plainLength }, number) => {
+        table.add(indexedLength, plainLength, frameCrcs[number] ?? 0);
+      });
+      const expected = container.epilogue(chunkBytes, table);
+      const at = cursor.position;
+      const rest = Buffer.alloc(expected.length + 1);
+      let got = 0;
+      for (let bytes = -1; bytes !== 0 && got < rest.length; got += bytes)
+        bytes = await cursor.readAny(rest.subarray(got), rest.length - got);
+      if (rest.subarray(0, got).equals(expected)) return [];
+      const what = got === 0 ? 'it has no index at its end: it is cut off' : 'its index does not match its frames';
+      return [new LifeboatError('DAMAGE', what, { offset: at })];
+    },
+  };
+}

@@ -1,0 +1,144 @@
+import { closeSync, constants, ftruncateSync, openSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { checkFileFits, refuseTooLarge } from '../device/file-limits.js';
+import { liesOn } from '../device/same-disk.js';
+import type { Source } from '../device/source.js';
+import { fromSystem, LifeboatError } from '../error.js';
+import { type ByteSink, fileSink, streamSink } from '../stream/byte-sink.js';
+import type { ImageOptions } from './image-options.js';
+import { createPartialFile, type PartialFile } from './partial-file.js';
+import type { RunReport } from './report.js';
+import { refuseForeignSidecars } from './sidecars.js';
+
+/** Where an image goes: a file that gets its name at the end, or a pipe or device that takes the bytes as they come. */
+export interface ImageOutput {
+  sink: ByteSink;
+  /** The name for the manifest. */
+  name: string;
+  file: PartialFile | undefined;
+  /** Makes the file's bytes durable. */
+  finish(): Promise<void>;
+  /** The text of the log file: its head, and these lines. */
+  log(lines: string[]): string;
+  close(): void;
+}
+
+const STDOUT = 1;
+/** The longest that is put behind the name of an image. */
+const LONGEST_SUFFIX = '.sha256.partial';
+const LONGEST_NAME_BYTES = 255;
+
+/** @throws LifeboatError before anything is written, where the image cannot or must not go there */
+export async function openOutput(
+  options: ImageOptions,
+  source: Source | undefined,
+  report: RunReport,
+): Promise<ImageOutput> {
+  const { out } = options;
+  const startedAt = new Date();
+  const log = (lines: string[]) =>
+    [`${startedAt.toISOString()} lifeboat image ${options.source} -o ${out}`, ...lines, ''].join('\n');
+  if (out === '-') return streamOutput(STDOUT, 'stdout', log, () => undefined);
+  const stats = statSync(out, { throwIfNoEntry: false });
+  if (stats?.isCharacterDevice() === true || stats?.isFIFO() === true) {
+    if (options.dryRun) return streamOutput(-1, out, log, () => undefined);
+    const fd = openForStream(out);
+    return streamOutput(fd, out, log, () => closeSync(fd));
+  }
+  refuseOtherKinds(out, stats);
+  if (source !== undefined) refuseOwnDisk(out, stats, source);
+  if (!options.force) refuseForeignSidecars(out);
+  if (Buffer.byteLength(basename(out) + LONGEST_SUFFIX) > LONGEST_NAME_BYTES) {
+    throw new LifeboatError(
+      'USAGE',
+      `Cannot write "${out}": its name is too long to put "${LONGEST_SUFFIX}" behind it`,
+    );
+  }
+  await checkRoom(options, source, report);
+  return fileOutput(options, log);
+}
+
+function fileOutput(options: ImageOptions, log: ImageOutput['log']): ImageOutput {
+  const file = createPartialFile(options.out, options.force);
+  const sink = fileSink(file.fd, file.partialPath);
+  let skippedTo = 0;
+  const tracked: ByteSink = {
+    async write(buffers) {
+      await sink.write(buffers);
+      for (const buffer of buffers) skippedTo += buffer.length;
+    },
+    async skip(bytes) {
+      await sink.skip?.(bytes);
+      skippedTo += bytes;
+    },
+  };
+  return {
+    sink: tracked,
+    name: basename(file.finalPath),
+    file,
+    log,
+    async finish() {
+      // A hole at the end exists only once the file is told its length.
+      ftruncateSync(file.fd, skippedTo);
+      await file.sync();
+    },
+    close: () => file.close(),
+  };
+}
+
+function streamOutput(fd: number, name: string, log: ImageOutput['log'], close: () => void): ImageOutput {
+  return { sink: streamSink(fd, name), name, file: undefined, log, finish: () => Promise.resolve(), close };
+}
+
+function openForStream(path: string): number {
+  try {
+    return openSync(path, constants.O_WRONLY);
+  } catch (error) {
+    throw fromSystem(error, 'open', path);
+  }
+}
+
+function refuseOtherKinds(out: string, stats: Stats | undefined): void {
+  if (stats?.isBlockDevice() === true) {
+    throw new LifeboatError('USAGE', `Cannot write an image on to "${out}": it is a block device`, {
+      hint: 'name a file; to put an image back on to a disk use lifeboat restore',
+    });
+  }
+  if (stats?.isDirectory() === true) {
+    throw new LifeboatError('USAGE', `Cannot write an image to "${out}": it is a directory`, {
+      hint: `name a file in it: -o ${out.replace(/\/$/, '')}/disk.img.zst`,
+    });
+  }
+}
+
+function refuseOwnDisk(out: string, stats: Stats | undefined, source: Source): void {
+  if (stats !== undefined && realpathSync(out) === source.realPath) {
+    throw new LifeboatError('USAGE', `Cannot image "${source.path}" into itself`);
+  }
+  const directory = dirname(out);
+  if (source.rdev === undefined || statSync(directory, { throwIfNoEntry: false }) === undefined) return;
+  if (liesOn(directory, source.rdev)) {
+    throw new LifeboatError('USAGE', `Cannot write "${out}": it lies on "${source.path}", which is being imaged`, {
+      hint: 'name a file on another disk or a network share, or - for a pipe: -o - | ssh nas "cat > disk.img.zst"',
+    });
+  }
+}
+
+const FAT_MAX_FILE_BYTES = 2 ** 32 - 1;
+
+/** Raw images need room for what is not a hole. Of the others only time tells, but for what FAT can never hold. */
+async function checkRoom(options: ImageOptions, source: Source | undefined, report: RunReport): Promise<void> {
+  if (source === undefined || source.sizeBytes === 0) return;
+  const directory = dirname(options.out);
+  if (statSync(directory, { throwIfNoEntry: false }) === undefined) return;
+  if (options.codec === 'none' && source.kind === 'block') return checkFileFits(directory, source.sizeBytes);
+  if (source.sizeBytes <= FAT_MAX_FILE_BYTES) return;
+  const { type } = await statfs(directory);
+  try {
+    refuseTooLarge(directory, source.sizeBytes, { type, blockBytes: 1, availableBlocks: Number.MAX_SAFE_INTEGER });
+  } catch (error) {
+    if (options.codec === 'none') throw error;
+    report.warn(`"${directory}" is FAT: the run will fail if the image grows to 4 GiB`);
+  }
+}

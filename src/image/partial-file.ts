@@ -1,0 +1,176 @@
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { fromSystem, LifeboatError } from '../error.js';
+import { flockExclusive, renameNoReplace } from '../native/libc.js';
+
+/** A file on its way: written as `PATH.partial`, visible under its own name only when it is whole. */
+export interface PartialFile {
+  readonly fd: number;
+  readonly partialPath: string;
+  readonly finalPath: string;
+  /** Makes what was written durable. */
+  sync(): Promise<void>;
+  /** Gives the synced file its name, durably. */
+  commit(): void;
+  /** Removes what is not committed, and closes. May be called at any time, and twice. */
+  close(): void;
+}
+
+const MODE = 0o600;
+const SECOND_TRIES = 8;
+
+/** Every .partial of this process that is neither committed nor removed. */
+const unfinished = new Set<PartialFile>();
+
+/** For an end that nothing can wait for: removes what the run would leave behind. */
+export function removeUnfinished(): void {
+  for (const file of unfinished) file.close();
+}
+
+/**
+ * @param force whether an existing file may be replaced
+ * @throws LifeboatError FAILED if it exists, BUSY if another run is writing it
+ */
+export function createPartialFile(path: string, force: boolean): PartialFile {
+  const finalPath = resolveFinalPath(path);
+  if (!force) refuseExisting(finalPath);
+  const partialPath = `${finalPath}.partial`;
+  const fd = claim(partialPath);
+  let open = true;
+  let committed = false;
+
+  const file: PartialFile = {
+    fd,
+    partialPath,
+    finalPath,
+    async sync() {
+      try {
+        await promisify(fsync)(fd);
+      } catch (error) {
+        throw fromSystem(error, 'write', partialPath);
+      }
+    },
+    commit() {
+      const done = force ? 'unsupported' : renameNoReplace(partialPath, finalPath);
+      if (done === false) refuseExisting(finalPath);
+      if (done === 'unsupported') {
+        if (!force) refuseExisting(finalPath);
+        renameSync(partialPath, finalPath);
+      }
+      committed = true;
+      unfinished.delete(file);
+      syncDirectory(dirname(finalPath));
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      unfinished.delete(file);
+      if (!committed) removeIfThere(partialPath);
+      closeSync(fd);
+    },
+  };
+  unfinished.add(file);
+  return file;
+}
+
+/** Symbolic links are followed first: the link stays, what it names is replaced. */
+export function resolveFinalPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw fromSystem(error, 'write', path);
+  }
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+    throw new LifeboatError('FAILED', `Cannot write "${path}": it is a symbolic link to nothing`);
+  }
+  return path;
+}
+
+function refuseExisting(path: string): void {
+  if (existsSync(path)) {
+    throw new LifeboatError('FAILED', `Cannot write "${path}": it exists already`, {
+      hint: '-f replaces it; or choose another name',
+    });
+  }
+}
+
+/**
+ * Takes the name for this process. A lock tells the .partial of a live run from that of a dead one, which is removed;
+ * ours is always a new file, so that nobody else can have it open or linked.
+ */
+function claim(path: string): number {
+  for (let attempt = 0; attempt < SECOND_TRIES; attempt++) {
+    try {
+      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
+      if (flockExclusive(fd) && isStill(path, fd)) return fd;
+      closeSync(fd);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fromSystem(error, 'create', path);
+      removeDead(path);
+    }
+  }
+  throw busy(path);
+}
+
+function removeDead(path: string): void {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw fromSystem(error, 'replace', path);
+  }
+  try {
+    if (!fstatSync(fd).isFile())
+      throw new LifeboatError('FAILED', `Cannot replace "${path}": it is not a regular file`);
+    if (!flockExclusive(fd)) throw busy(path);
+    if (isStill(path, fd)) unlinkSync(path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function isStill(path: string, fd: number): boolean {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  const ours = fstatSync(fd);
+  return there !== undefined && there.ino === ours.ino && there.dev === ours.dev;
+}
+
+function busy(path: string): LifeboatError {
+  return new LifeboatError('BUSY', `Cannot write "${path}": another run is writing it`, {
+    hint: 'wait until it is done, or choose another name',
+  });
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } catch (error) {
+    // Some network and FUSE file systems have no such thing.
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+  } finally {
+    closeSync(fd);
+  }
+}

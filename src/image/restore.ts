@@ -1,0 +1,176 @@
+import { LifeboatError } from '../error.js';
+import type { FrameDamage, LoadProgress } from '../stream/load.js';
+import { type PlainRange, type PutRecord, rangeSink, recordingSink } from '../stream/plain-sink.js';
+import type { StageTimes } from '../stream/stages.js';
+import type { EngineChoice } from './choose-engine.js';
+import { damageInWords, decodeImage } from './decode.js';
+import type { OpenImage } from './open-image.js';
+import type { RunReport } from './report.js';
+import { openRestoreTarget, type RestoreTarget } from './restore-target.js';
+import { openImage } from './verify.js';
+
+export interface RestoreOptions {
+  /** A file, or `-` for stdin. */
+  image: string;
+  /** A file, a block device, or `-` for stdout. */
+  target: string;
+  raw: boolean;
+  /** A part of the plaintext, which is written to the start of the target; in bytes. */
+  range: { offset: number; length: number } | undefined;
+  confirm: string | undefined;
+  salvage: boolean;
+  check: boolean;
+  force: boolean;
+  dryRun: boolean;
+  threads: number;
+  engine: EngineChoice;
+  signal: AbortSignal;
+}
+
+export interface RestoreResult {
+  image: string;
+  target: string;
+  codec: string;
+  engine: string;
+  threads: number;
+  plainBytes: number;
+  zeroBytes: number;
+  /** What could not be restored; in bytes of the plaintext. */
+  lostRanges: { offset: number; length: number }[];
+  /** What is wrong with the image; empty unless `salvage` was asked for. */
+  damage: string[];
+  checked: boolean;
+  times: StageTimes | undefined;
+}
+
+/** @throws LifeboatError DAMAGE at the first damage, unless salvage is asked for */
+export async function restoreImage(options: RestoreOptions, report: RunReport): Promise<RestoreResult> {
+  if (options.check && options.target === '-') {
+    throw new LifeboatError('USAGE', '--check cannot read back what went to stdout');
+  }
+  const image = await openImage(options.image, options);
+  try {
+    for (const note of image.notes) report.warn(note);
+    refuseDamaged(image, options, report);
+    if (image.structureOnly && image.codec !== 'none') {
+      report.warn(`"${image.path}" has no checksums: that it decodes does not prove it right`);
+    }
+    const range = rangeOf(options, image);
+    const target = await openRestoreTarget(options, image, range, report);
+    try {
+      if (options.dryRun) return result(options, image, {});
+      return await restoreTo(target, image, range, options, report);
+    } finally {
+      target.close();
+    }
+  } finally {
+    image.close();
+  }
+}
+
+async function restoreTo(
+  target: RestoreTarget,
+  image: OpenImage,
+  range: PlainRange | undefined,
+  options: RestoreOptions,
+  report: RunReport,
+): Promise<RestoreResult> {
+  const { threads, salvage, signal } = options;
+  const progress: LoadProgress = { storedBytes: 0, plainBytes: 0, zeroBytes: 0 };
+  const totalBytes = range === undefined ? image.plainBytes : range.end - range.start;
+  const stopFollowing = report.follow('restore', () => ({
+    doneBytes: image.plainBytes === undefined ? progress.storedBytes : progress.plainBytes,
+    totalBytes: image.plainBytes === undefined ? image.storedBytes : totalBytes,
+    readBytes: progress.storedBytes,
+    writtenBytes: progress.plainBytes - progress.zeroBytes,
+  }));
+  const records: PutRecord[] = [];
+  const recorded = options.check ? recordingSink(target.sink, records) : target.sink;
+  const sink = range === undefined ? recorded : rangeSink(range, recorded);
+  let endBytes = 0;
+  try {
+    await target.begin();
+    const decoded = await decodeImage({
+      image,
+      threads,
+      sink,
+      range,
+      onDamage: salvage ? 'collect' : 'stop',
+      onFrame(_number, { plainOffset, plainLength }) {
+        endBytes = Math.max(endBytes, plainOffset + plainLength);
+      },
+      progress,
+      signal,
+    });
+    const [broken] = decoded.structure;
+    if (broken !== undefined && !salvage) throw imageError(image, broken);
+    if (image.plainBytes !== undefined) endBytes = image.plainBytes;
+    if (range !== undefined) endBytes = Math.max(0, Math.min(endBytes, range.end) - range.start);
+    await target.finish(endBytes);
+    stopFollowing();
+    if (options.check) await target.check(records, report);
+    target.commit();
+    const damage = [...decoded.structure.map(({ message }) => message), ...decoded.frames.map(damageInWords)];
+    return result(options, image, {
+      plainBytes: endBytes,
+      zeroBytes: progress.zeroBytes,
+      lostRanges: lostRanges(decoded.frames, range),
+      damage,
+      checked: options.check,
+      times: decoded.times,
+    });
+  } finally {
+    stopFollowing();
+  }
+}
+
+/** A damaged index is found before anything is written. */
+function refuseDamaged(image: OpenImage, options: RestoreOptions, report: RunReport): void {
+  const [first] = image.damage;
+  if (first === undefined) return;
+  if (!options.salvage) throw imageError(image, first);
+  for (const { message } of image.damage) report.warn(`"${image.path}": ${message}`);
+}
+
+function imageError(image: OpenImage, error: LifeboatError): LifeboatError {
+  return new LifeboatError('DAMAGE', `"${image.path}" is damaged: ${error.message}`, {
+    cause: error,
+    hint: '--salvage restores all that is good and lists what is not',
+  });
+}
+
+function rangeOf({ range }: RestoreOptions, image: OpenImage): PlainRange | undefined {
+  if (range === undefined) return undefined;
+  const end = range.offset + range.length;
+  if (image.plainBytes !== undefined && end > image.plainBytes) {
+    throw new LifeboatError('USAGE', `The range ends at ${end}, but the image holds ${image.plainBytes} bytes`);
+  }
+  return { start: range.offset, end };
+}
+
+function lostRanges(frames: FrameDamage[], range: PlainRange | undefined): { offset: number; length: number }[] {
+  const { start, end } = range ?? { start: 0, end: Number.POSITIVE_INFINITY };
+  return frames.flatMap(({ plainOffset, plainLength }) => {
+    if (plainOffset === undefined || plainLength === undefined) return [];
+    const from = Math.max(plainOffset, start);
+    const to = Math.min(plainOffset + plainLength, end);
+    return from < to ? [{ offset: from, length: to - from }] : [];
+  });
+}
+
+function result(options: RestoreOptions, image: OpenImage, found: Partial<RestoreResult>): RestoreResult {
+  return {
+    image: options.image,
+    target: options.target,
+    codec: image.codec,
+    engine: image.engine,
+    threads: options.threads,
+    plainBytes: image.plainBytes ?? 0,
+    zeroBytes: 0,
+    lostRanges: [],
+    damage: [],
+    checked: false,
+    times: undefined,
+    ...found,
+  };
+}

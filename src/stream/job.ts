@@ -1,0 +1,44 @@
+import type { CodecName, EngineName } from '../codec/codec.js';
+import type { SlotLayout } from './slots.js';
+
+/** What a worker needs once, at its start. */
+export interface WorkerSetup {
+  memory: SharedArrayBuffer;
+  layout: SlotLayout;
+  codec: CodecName;
+  engine: EngineName;
+  level: number;
+  chunkBytes: number;
+  /** For xz files of other tools; undefined for what we write. */
+  xzCheck: number | undefined;
+}
+
+/** One piece of work on one slot; all lengths in bytes. */
+export type Job =
+  /** Compress the slot's plaintext into its frame, unless it is all zeros and `zerosToo` is not set. */
+  | { kind: 'encode'; slot: number; plainLength: number; zerosToo: boolean }
+  /** Decode the frame that begins `shift` bytes into the slot's frame room. */
+  | {
+      kind: 'decode';
+      slot: number;
+      shift: number;
+      frameLength: number;
+      plainLength: number | undefined;
+      crc: number | undefined;
+    }
+  /** Look at plaintext that is already in the slot. */
+  | { kind: 'scan'; slot: number; plainLength: number };
+
+export type JobResult = JobOutcome & { busyMs: number };
+
+export type JobOutcome =
+  | { kind: 'zeros' }
+  | { kind: 'encoded'; frameLength: number; crc: number }
+  | { kind: 'plain'; plainLength: number; dataRuns: DataRun[]; frameCrc: number }
+  | { kind: 'damaged'; reason: string; frameCrc: number };
+
+/** A stretch of plaintext that is not all zeros, from `start` up to `end`. */
+export interface DataRun {
+  start: number;
+  end: number;
+}

@@ -1,0 +1,198 @@
+import { LifeboatError } from '../error.js';
+import { createBusyClock } from './busy-clock.js';
+import type { Fetched, FrameProvider } from './frame-provider.js';
+import type { JobOutcome, JobResult } from './job.js';
+import { createLimiter } from './limiter.js';
+import type { PlainSink } from './plain-sink.js';
+import type { Slot, SlotPool } from './slots.js';
+import type { StageTimes } from './stages.js';
+import type { JobPool } from './worker-pool.js';
+
+export interface LoadOptions {
+  provider: FrameProvider;
+  sink: PlainSink;
+  pool: JobPool;
+  slots: SlotPool;
+  progress: LoadProgress;
+  /** Told of each frame that cannot be used; throws to end the run. */
+  onDamage: (damage: FrameDamage) => void;
+  /** Told of each frame that was decoded, in any order. */
+  onFrame?: (number: number, facts: FrameFacts) => void;
+  signal: AbortSignal;
+}
+
+/** Counts that grow while a run goes on; in bytes. */
+export interface LoadProgress {
+  storedBytes: number;
+  plainBytes: number;
+  zeroBytes: number;
+}
+
+/** A frame that is lost: where it is in the image, and what of the plaintext it takes along. */
+export interface FrameDamage {
+  number: number;
+  offset: number;
+  plainOffset: number | undefined;
+  plainLength: number | undefined;
+  reason: string;
+}
+
+export interface FrameFacts {
+  plainOffset: number;
+  plainLength: number;
+  frameCrc: number;
+}
+
+/** Frames may wait in order behind a slow one only in slots; their number bounds all. */
+interface Decoded {
+  fetched: Fetched;
+  outcome: JobOutcome;
+  slot: Slot;
+}
+
+/**
+ * Image to plaintext: frames are fetched in order, decoded by the workers in any order, and put where they belong at once,
+ * or one after another where the sink or unknown lengths demand it.
+ * @throws the first error, or the signal's reason; nothing is under way any more when it does
+ */
+export async function loadImage(options: LoadOptions): Promise<StageTimes> {
+  const { provider, sink, pool, slots, progress } = options;
+  const failing = new AbortController();
+  const signal = AbortSignal.any([options.signal, failing.signal]);
+  const reading = createBusyClock();
+  const writing = createBusyClock();
+  const reads = createLimiter(provider.readsInFlight, signal);
+  const ready = new Map<number, Decoded>();
+  const unwatched = new Set<Promise<void>>();
+  let nextInOrder = 0;
+  let orderedOffset = 0;
+  let drained: Promise<void> | undefined;
+  let ended = false;
+  let fetches = 0;
+  let readWaitMs = 0;
+  let codecMs = 0;
+  const start = performance.now();
+
+  function watch(task: Promise<void>): void {
+    const watched = task
+      .catch((error: unknown) => failing.abort(error))
+      .finally(() => {
+        unwatched.delete(watched);
+      });
+    unwatched.add(watched);
+  }
+
+  async function put({ fetched, outcome, slot }: Decoded, plainOffset: number): Promise<void> {
+    if (outcome.kind === 'plain') {
+      const { plainLength, dataRuns, frameCrc } = outcome;
+      const plain = slot.plain.subarray(0, plainLength);
+      await writing.during(() => sink.put({ plain, plainOffset, dataRuns, spare: slot.frame }));
+      progress.plainBytes += plainLength;
+      progress.zeroBytes += plainLength - dataRuns.reduce((sum, run) => sum + run.end - run.start, 0);
+      options.onFrame?.(fetched.number, { plainOffset, plainLength, frameCrc });
+    } else if (outcome.kind === 'damaged') {
+      const { number, offset, plainLength } = fetched;
+      options.onDamage({ number, offset, plainOffset, plainLength, reason: outcome.reason });
+      if (plainLength !== undefined && sink.zerosForLost) {
+        const plain = slot.plain.fill(0).subarray(0, plainLength);
+        await writing.during(() => sink.put({ plain, plainOffset, dataRuns: [], spare: slot.frame }));
+      }
+    }
+    slots.release(slot);
+  }
+
+  async function drain(): Promise<void> {
+    for (let next = ready.get(nextInOrder); next !== undefined; next = ready.get(nextInOrder)) {
+      ready.delete(nextInOrder++);
+      const length = next.outcome.kind === 'plain' ? next.outcome.plainLength : next.fetched.plainLength;
+      const at = orderedOffset;
+      orderedOffset += length ?? 0;
+      await put(next, at);
+      signal.throwIfAborted();
+      if (length === undefined) {
+        throw new LifeboatError('DAMAGE', 'what lies behind the damaged frame cannot be placed', {
+          offset: next.fetched.offset,
+        });
+      }
+    }
+  }
+
+  /** @param turn the fetch's number: frames outside of a range make no gap in it */
+  async function place(decoded: Decoded, turn: number): Promise<void> {
+    const { plainOffset } = decoded.fetched;
+    if (!sink.ordered && plainOffset !== undefined) return put(decoded, plainOffset);
+    if (turn === 0 && plainOffset !== undefined) orderedOffset = plainOffset;
+    ready.set(turn, decoded);
+    drained ??= drain()
+      .catch((error: unknown) => failing.abort(error))
+      .finally(() => {
+        drained = undefined;
+      });
+  }
+
+  async function decode(fetched: Fetched, slot: Slot): Promise<JobOutcome> {
+    if (fetched.kind === 'unreadable') return { kind: 'damaged', reason: fetched.reason, frameCrc: 0 };
+    const { plainLength } = fetched;
+    const result: JobResult =
+      fetched.kind === 'plain'
+        ? await pool.run({ kind: 'scan', slot: slot.number, plainLength: fetched.plainLength })
+        : await pool.run({
+            kind: 'decode',
+            slot: slot.number,
+            shift: fetched.shift,
+            frameLength: fetched.length,
+            plainLength,
+            crc: fetched.crc,
+          });
+    codecMs += result.busyMs;
+    return result;
+  }
+
+  async function fetchAndPlace(slot: Slot, turn: number): Promise<void> {
+    let fetched: Fetched | undefined;
+    try {
+      fetched = await reading.during(() => provider.fetch(slot));
+    } finally {
+      reads.leave();
+    }
+    if (fetched === undefined) {
+      ended = true;
+      return slots.release(slot);
+    }
+    const outcome = await decode(fetched, slot);
+    progress.storedBytes = Math.max(progress.storedBytes, fetched.offset);
+    await place({ fetched, outcome, slot }, turn);
+  }
+
+  try {
+    while (!ended) {
+      const waitedSince = performance.now();
+      const slot = await slots.acquire();
+      readWaitMs += performance.now() - waitedSince;
+      await reads.enter();
+      if (ended) break;
+      watch(fetchAndPlace(slot, fetches++));
+      if (provider.readsInFlight === 1) await reads.quiet();
+    }
+    while (unwatched.size > 0 || drained !== undefined) {
+      await Promise.all([...unwatched, drained]);
+    }
+    signal.throwIfAborted();
+  } catch (error) {
+    failing.abort(error);
+    throw signal.reason ?? error;
+  } finally {
+    await Promise.all([reading.idle(), writing.idle()]);
+  }
+  const wallMs = performance.now() - start;
+  return {
+    wallMs,
+    readMs: reading.busyMs,
+    readWaitMs,
+    codecMs,
+    threads: pool.threads,
+    codecWaitMs: Math.max(0, wallMs * pool.threads - codecMs),
+    writeMs: writing.busyMs,
+    writeWaitMs: wallMs - writing.busyMs,
+  };
+}

@@ -1,0 +1,59 @@
+import { read } from 'node:fs';
+import { DIRECT_ALIGNMENT } from './slots.js';
+
+/** A file or device that is read at given offsets, past the cache where it can be. */
+export interface ReadableAt {
+  fd: number;
+  /** The same, opened with O_DIRECT; undefined where that is refused. */
+  directFd: number | undefined;
+  /** What offsets, lengths and addresses of direct reads must be multiples of; 4096 suits every disk. */
+  alignmentBytes?: number;
+}
+
+/** `fs.read` as a promise: bytes read, 0 at the end. Unlike a FileHandle a plain descriptor can be shared with C. */
+export function readSome(fd: number, buffer: Buffer, length: number, position: number | null): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, buffer, 0, length, position, (error, bytes) => (error === null ? resolve(bytes) : reject(error)));
+  });
+}
+
+/** A read that failed, and how far it had come. */
+export class ReadError extends Error {
+  readonly offset: number;
+  readonly doneBytes: number;
+  constructor(cause: Error, offset: number, doneBytes: number) {
+    super(cause.message, { cause });
+    this.offset = offset;
+    this.doneBytes = doneBytes;
+  }
+}
+
+/**
+ * Reads until `length` bytes are there or the file ends.
+ * @param into for `O_DIRECT` aligned to 4096 and with room for `length` rounded up to 4096
+ * @returns bytes read; fewer than `length` only at the end
+ * @throws ReadError with the offset that could not be read
+ */
+export async function readAt(file: ReadableAt, into: Buffer, offset: number, length: number): Promise<number> {
+  const alignment = file.alignmentBytes ?? DIRECT_ALIGNMENT;
+  let done = 0;
+  while (done < length) {
+    const at = offset + done;
+    const wanted = Math.ceil((length - done) / alignment) * alignment;
+    const direct =
+      file.directFd !== undefined &&
+      at % alignment === 0 &&
+      (into.byteOffset + done) % alignment === 0 &&
+      done + wanted <= into.length;
+    try {
+      const bytes = direct
+        ? await readSome(file.directFd as number, into.subarray(done), wanted, at)
+        : await readSome(file.fd, into.subarray(done), length - done, at);
+      if (bytes === 0) break;
+      done += bytes;
+    } catch (error) {
+      throw new ReadError(error as Error, at, done);
+    }
+  }
+  return Math.min(done, length);
+}

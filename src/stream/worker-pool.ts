@@ -1,0 +1,105 @@
+import { Worker } from 'node:worker_threads';
+import type { Job, JobResult, WorkerSetup } from './job.js';
+import { createPerformer } from './perform.js';
+import { receiveError } from './sent-error.js';
+import type { WorkerReply, WorkerRequest } from './worker.js';
+
+export interface JobPool {
+  readonly threads: number;
+  /** Rejects if the job cannot be done, the worker dies or the pool is closed. */
+  run(job: Job): Promise<JobResult>;
+  /** Ends all threads without waiting for native calls that are under way. */
+  close(): void;
+}
+
+/** Two jobs at each worker: it finds the next one waiting when it is done, and never waits for the main thread. */
+const JOBS_AT_WORKER = 2;
+
+interface Waiting {
+  job: Job;
+  resolve: (result: JobResult) => void;
+  reject: (reason: unknown) => void;
+}
+
+/** With one thread the main thread does it all itself, so that the simple path stays simple. */
+export function createJobPool(setup: WorkerSetup, threads: number): JobPool {
+  return threads === 1 ? createInlinePool(setup) : createWorkerPool(setup, threads);
+}
+
+function createInlinePool(setup: WorkerSetup): JobPool {
+  const performer = createPerformer(setup);
+  let previous: Promise<unknown> = Promise.resolve();
+  return {
+    threads: 1,
+    run(job) {
+      const result = previous.then(async () => {
+        // Reads, writes and signals get their turn between two chunks.
+        await new Promise((resolve) => setImmediate(resolve));
+        return performer.perform(job);
+      });
+      previous = result.catch(() => undefined);
+      return result;
+    },
+    close: () => performer.close(),
+  };
+}
+
+function createWorkerPool(setup: WorkerSetup, threads: number): JobPool {
+  const queue: Waiting[] = [];
+  let failure: unknown;
+  let nextId = 0;
+
+  const members = Array.from({ length: threads }, () => {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
+    const running = new Map<number, Waiting>();
+    worker.on('message', (reply: WorkerReply) => {
+      const waiting = running.get(reply.id);
+      running.delete(reply.id);
+      dispatch();
+      if ('error' in reply) waiting?.reject(receiveError(reply.error));
+      else waiting?.resolve(reply.result);
+    });
+    worker.on('error', (error) => fail(error));
+    worker.on('exit', (code) => fail(new Error(`a worker thread ended by itself with status ${code}`)));
+    return { worker, running };
+  });
+
+  function dispatch(): void {
+    for (let depth = 0; depth < JOBS_AT_WORKER; depth++) {
+      for (const { worker, running } of members) {
+        if (running.size !== depth) continue;
+        const waiting = queue.shift();
+        if (waiting === undefined) return;
+        running.set(nextId, waiting);
+        worker.postMessage({ id: nextId, job: waiting.job } satisfies WorkerRequest);
+        nextId += 1;
+      }
+    }
+  }
+
+  function fail(reason: unknown): void {
+    if (failure !== undefined) return;
+    failure = reason;
+    for (const waiting of queue.splice(0)) waiting.reject(reason);
+    for (const { worker, running } of members) {
+      for (const waiting of running.values()) waiting.reject(reason);
+      running.clear();
+      worker.removeAllListeners();
+      // A worker inside a long native call ends only after it; nobody waits for that.
+      worker.on('error', () => undefined);
+      void worker.terminate();
+    }
+  }
+
+  return {
+    threads,
+    run(job) {
+      if (failure !== undefined) return Promise.reject(failure);
+      return new Promise((resolve, reject) => {
+        queue.push({ job, resolve, reject });
+        dispatch();
+      });
+    },
+    close: () => fail(new Error('the worker pool was closed')),
+  };
+}
