@@ -13,6 +13,8 @@ import { addVerify } from './verify.js';
 /** As a shell reports a process that SIGPIPE ended. */
 const EPIPE_STATUS = 141;
 const SUCCESS = 0;
+/** yargs makes an empty string of a positional `-`, so it travels under a name that no argument can have. */
+const HIDDEN_DASH = '\0-';
 
 /** Parses the command line, does what it says, and sets the exit status. Never rejects. */
 export async function run(args: string[]): Promise<void> {
@@ -38,7 +40,7 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
   const choose = (verb: ChosenVerb) => {
     chosen = verb;
   };
-  const parser = yargs(args)
+  const parser = yargs(args.map((arg) => (arg === '-' ? HIDDEN_DASH : arg)))
     .scriptName('lifeboat')
     .usage("lifeboat COMMAND\n\nImages a host's boot disk in parallel, proves the image, and restores it.")
     .version(VERSION)
@@ -50,7 +52,10 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
     .exitProcess(false)
     .wrap(100)
     .parserConfiguration({ 'duplicate-arguments-array': true, 'strip-dashed': false })
-    .middleware((argv) => refuseRepeated(argv), true)
+    .middleware((argv) => {
+      refuseRepeated(argv);
+      for (const [name, value] of Object.entries(argv)) if (value === HIDDEN_DASH) argv[name] = '-';
+    })
     .epilogue(EXIT_WORDS)
     .fail((message, error) => {
       if (error instanceof LifeboatError) throw error;

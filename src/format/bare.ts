@@ -6,6 +6,7 @@ function bareContainer(codec: CodecName): Container {
   return {
     codec,
     selfProving: false,
+    needsFrame: codec === 'bzip2',
     alignBytes: 1,
     prologueBytes: 0,
     indexedLength: (frame) => frame.length,

@@ -20,6 +20,8 @@ export interface Container {
   readonly alignBytes: number;
   /** The length that the table keeps for a stored frame. */
   indexedLength(frame: Buffer): number;
+  /** A file of this kind without any frame is not valid: nothing becomes one frame of nothing. */
+  readonly needsFrame: boolean;
   /** What stands before the first frame. */
   prologue(chunkBytes: number): Buffer;
   /** What stands behind the last frame: the index, in a shape that stock tools skip. */

@@ -34,6 +34,7 @@ const BGZF_FIELD = 'BC';
 export const gzipContainer: Container = {
   codec: 'gzip',
   selfProving: true,
+  needsFrame: false,
   alignBytes: 1,
   prologueBytes: PROLOGUE_BYTES,
   indexedLength: (frame) => frame.length,

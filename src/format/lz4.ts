@@ -24,6 +24,7 @@ const MAX_FRAME_HEADER_BYTES = 19;
 export const lz4Container: Container = {
   codec: 'lz4',
   selfProving: true,
+  needsFrame: false,
   alignBytes: 1,
   prologueBytes: PROLOGUE_BYTES,
   indexedLength: (frame) => frame.length,

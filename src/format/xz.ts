@@ -19,6 +19,7 @@ const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 export const xzContainer: Container = {
   codec: 'xz',
   selfProving: true,
+  needsFrame: false,
   alignBytes: 4,
   prologueBytes: STREAM_HEADER_BYTES,
   indexedLength: (frame) => parseBlockHeader(frame, CHECK_CRC64, 0).unpaddedBytes,

@@ -21,6 +21,7 @@ const MAX_FRAME_HEADER_BYTES = 18;
 export const zstdContainer: Container = {
   codec: 'zstd',
   selfProving: true,
+  needsFrame: false,
   alignBytes: 1,
   prologueBytes: PROLOGUE_BYTES,
   indexedLength: (frame) => frame.length,

@@ -3,7 +3,7 @@ import type { CodecName, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import { openSource, type Source } from '../device/source.js';
 import { LifeboatError } from '../error.js';
-import { containerOf } from '../format/containers.js';
+import { containerOf, HEAD_BYTES } from '../format/containers.js';
 import type { RandomReader } from '../format/cursor.js';
 import { createFrameTable, type FrameTable, largestFrame, locateFrames } from '../format/frame-table.js';
 import { type ImageShape, identifyFile, MAX_PARALLEL_FRAME_BYTES, walkFile } from '../format/identify.js';
@@ -93,7 +93,7 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
   const sequential = found === undefined;
   const largest = sequential ? { storedBytes: 0, plainBytes: PIECE_BYTES } : largestFrame(found);
   const isOurs = shape.origin === 'lifeboat' || detached !== undefined;
-  const structureOnly = !isOurs && !(await provesItself(reader, shape));
+  const structureOnly = !isOurs && !provesItself(shape.codec, await reader.read(0, Math.min(HEAD_BYTES, source.sizeBytes)));
   const engine = chooseEngine(codec, options.engine);
 
   return {
@@ -255,11 +255,19 @@ function evenTable(sizeBytes: number): FrameTable {
   return table;
 }
 
-/** Whether each frame of a foreign file has a checksum of its plaintext; its first frame tells. */
-async function provesItself(reader: RandomReader, shape: ImageShape): Promise<boolean> {
-  if (shape.codec === 'gzip' || shape.codec === 'bzip2') return true;
-  const head = await reader.read(0, Math.min(8, reader.sizeBytes));
-  if (shape.codec === 'xz') return (head.readUInt8(7) & 0x0f) !== 0;
-  // Both zstd's frame header descriptor and LZ4's flags have their checksum bit at the same place.
-  return (head.readUInt8(4) & 0x04) !== 0;
+/** Whether each frame of a foreign file has a checksum of its plaintext; the file's first bytes tell. */
+export function provesItself(codec: CodecName, head: Buffer): boolean {
+  switch (codec) {
+    case 'gzip':
+    case 'bzip2':
+      return true;
+    case 'xz':
+      return ((head[7] ?? 0) & 0x0f) !== 0;
+    case 'zstd':
+    case 'lz4':
+      // Zstandard's frame header descriptor and LZ4's flags have their checksum bit at the same place.
+      return ((head[4] ?? 0) & 0x04) !== 0;
+    case 'none':
+      return false;
+  }
 }

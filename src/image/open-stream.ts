@@ -7,7 +7,7 @@ import { readStream } from '../stream/chunk-source.js';
 import { streamCursor } from '../stream/cursors.js';
 import { FRAME_SLACK_BYTES, sequentialFrames, splitFrames } from '../stream/frame-provider.js';
 import { chooseEngine } from './choose-engine.js';
-import { type OpenImage, type OpenOptions, PIECE_BYTES } from './open-image.js';
+import { type OpenImage, type OpenOptions, PIECE_BYTES, provesItself } from './open-image.js';
 
 /**
  * An image that comes through a pipe. What we wrote is cut into its frames and decoded side by side, and its end is
@@ -48,7 +48,7 @@ export async function openImageStream(fd: number, path: string, options: OpenOpt
     return {
       ...common,
       origin: 'foreign',
-      structureOnly: name === 'none' || ((name === 'zstd' || name === 'lz4') && (head.readUInt8(4) & 0x04) === 0),
+      structureOnly: !provesItself(name, head),
       slotPlainBytes: PIECE_BYTES,
       slotFrameBytes: 0,
       provide: async () => sequentialFrames(cursor.readAny, await codec.createStreamDecoder(engine), PIECE_BYTES),

@@ -213,6 +213,11 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     deliver(chunk.number, { ...zeros, isSkipped: true });
   }
 
+  async function frameOfNothing(): Promise<ReadyFrame> {
+    const slot = await slots.acquire();
+    return frameOf(await encode(slot, 0, true), slot, 0);
+  }
+
   async function readAll(): Promise<void> {
     const chunks = source.chunks(chunkBytes);
     for (let next = chunks.next(); next.done !== true; next = chunks.next()) {
@@ -239,6 +244,11 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     await readAll();
     while (unwatched.size > 0 || drained !== undefined) {
       await Promise.all([...unwatched, drained]);
+      signal.throwIfAborted();
+    }
+    if (table.count === 0 && container.needsFrame) {
+      deliver(0, await frameOfNothing());
+      await drained;
       signal.throwIfAborted();
     }
     const epilogue = container.epilogue(chunkBytes, table);

@@ -33,7 +33,11 @@ for (const { name, commands } of STOCK) {
         for (const level of levels) frames.push(await encode(codec, engine, plain, level));
         for (const some of [...frames.map((frame) => [frame]), frames]) {
           const input = Buffer.concat(some);
-          const { stdout, stderr } = await execa(program, args, { input, encoding: 'buffer' });
+          const { stdout, stderr } = await execa(program, args, {
+            input,
+            encoding: 'buffer',
+            stripFinalNewline: false,
+          });
           assert.equal(Buffer.from(stderr).toString(), '');
           assert.ok(Buffer.concat(some.map(() => plain)).equals(stdout), `${some.length} frames`);
         }
@@ -42,7 +46,7 @@ for (const { name, commands } of STOCK) {
       test(`${program} decodes ${name} (${engine}) frames of no, one and random bytes`, async () => {
         for (const plain of [sample('zeros', 0), sample('text', 1), sample('random', 100_000)]) {
           const frame = await encode(codec, engine, plain);
-          const { stdout } = await execa(program, args, { input: frame, encoding: 'buffer' });
+          const { stdout } = await execa(program, args, { input: frame, encoding: 'buffer', stripFinalNewline: false });
           assert.ok(plain.equals(stdout), `${plain.length} bytes`);
         }
       });

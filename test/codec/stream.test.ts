@@ -13,7 +13,7 @@ function mixed(bytes: number): Buffer {
 }
 
 async function pack(program: string, args: readonly string[], input: Buffer): Promise<Buffer> {
-  const { stdout } = await execa(program, args, { input, encoding: 'buffer' });
+  const { stdout } = await execa(program, args, { input, encoding: 'buffer', stripFinalNewline: false });
   return Buffer.from(stdout);
 }
 

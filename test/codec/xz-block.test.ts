@@ -10,7 +10,11 @@ const FOOTER_BYTES = 12;
 
 /** The only block of a file that `xz` wrote, and the check type out of the file's header. */
 async function foreignBlock(check: string, plain: Buffer): Promise<{ block: Buffer; checkType: number }> {
-  const { stdout } = await execa('xz', ['-6', `--check=${check}`, '-c'], { input: plain, encoding: 'buffer' });
+  const { stdout } = await execa('xz', ['-6', `--check=${check}`, '-c'], {
+    input: plain,
+    encoding: 'buffer',
+    stripFinalNewline: false,
+  });
   const file = Buffer.from(stdout);
   const indexBytes = (file.readUInt32LE(file.length - FOOTER_BYTES + 4) + 1) * 4;
   return {
