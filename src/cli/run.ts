@@ -1,6 +1,7 @@
 import yargs from 'yargs';
 import { LifeboatError } from '../error.js';
 import { VERSION } from '../version.js';
+import { addBench } from './bench.js';
 import { refuseRepeated } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import { createFace, errorInWords } from './face.js';
@@ -66,6 +67,7 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
   addImage(parser, choose);
   addVerify(parser, choose);
   addRestore(parser, choose);
+  addBench(parser, choose);
   await parser.parseAsync();
   return chosen;
 }

@@ -47,6 +47,8 @@ export const libzstd = bindLibrary('libzstd.so.1', 'libzstd1', (library) => ({
 }));
 
 const COMPRESSION_LEVEL = 100;
+const WINDOW_LOG = 101;
+const CHAIN_LOG = 103;
 const CONTENT_SIZE_FLAG = 200;
 const CHECKSUM_FLAG = 201;
 const DECODER_WINDOW_LOG_MAX = 100;
@@ -63,6 +65,16 @@ export interface ZstdCompressor {
   close(): void;
 }
 
+/**
+ * Level 3 is libzstd's but for two parameters. A window of 4 MiB covers a whole frame, which libzstd does not use at this
+ * level, and pays for a table of short matches that fits better into a core's cache: the same size within 0.02 %, 6 % less
+ * time (docs/performance.md).
+ */
+const LEVEL_3_TUNING: readonly [parameter: number, value: number][] = [
+  [WINDOW_LOG, 22],
+  [CHAIN_LOG, 15],
+];
+
 /** The window is capped by libzstd itself, which knows each frame's size beforehand. */
 export function createZstdCompressor(level: number): ZstdCompressor {
   const { createCCtx, freeCCtx, setCParameter, compress2, errorName } = libzstd.functions();
@@ -74,6 +86,7 @@ export function createZstdCompressor(level: number): ZstdCompressor {
   };
   // Parameters stay with the context from frame to frame.
   check(setCParameter(context.get(), COMPRESSION_LEVEL, level));
+  if (level === 3) for (const [parameter, value] of LEVEL_3_TUNING) check(setCParameter(context.get(), parameter, value));
   check(setCParameter(context.get(), CONTENT_SIZE_FLAG, 1));
   check(setCParameter(context.get(), CHECKSUM_FLAG, 1));
   return {

@@ -1,0 +1,101 @@
+import type { Argv } from 'yargs';
+import { ancestors, KERNEL, nodePath } from '../device/block-tree.js';
+import { devicesOf } from '../device/mount-devices.js';
+import { readMounts } from '../device/mounts.js';
+import { sizeInWords } from '../device/sizes.js';
+import { LifeboatError } from '../error.js';
+import { type BenchResult, type BenchRow, runBench } from '../image/bench.js';
+import { timeInWords } from '../image/summary.js';
+import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import { EXIT_WORDS } from './exit-words.js';
+import type { ChosenVerb } from './verb.js';
+
+function build(yargs: Argv) {
+  return withThreadOptions(withCommonOptions(yargs))
+    .usage(
+      'lifeboat bench [SOURCE]\n\nTries every codec and some levels on a sample of SOURCE, spread over all of it, and tells ' +
+        'how long saving and restoring it would take. Writes nothing.',
+    )
+    .positional('source', { type: 'string', describe: 'Block device or file (default: the disk under /)' })
+    .example('lifeboat bench /dev/sda', 'which codec for this disk')
+    .epilogue(EXIT_WORDS);
+}
+
+export function addBench(yargs: Argv, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command('bench [source]', 'Try every codec on your own data', build, (argv) => {
+    const threads = threadsOf(argv.threads);
+    if (argv.source === '-') throw new LifeboatError('USAGE', 'bench needs a device or file: it reads here and there');
+    choose({
+      options: argv,
+      async action({ face, signal }) {
+        const source = argv.source ?? rootDisk();
+        const print = (text: string) => {
+          if (!argv.json && !argv.quiet) process.stdout.write(`${text}\n`);
+        };
+        const result = await runBench(
+          { source, threads, engine: argv.engine, signal },
+          { onSample: (facts) => print(head(facts)), onRow: (row) => print(line(cells(row))) },
+        );
+        for (const text of result.skipped) print(`left out: ${text}`);
+        print(
+          '\nTo save: reading and compressing side by side. To restore: decoding; a slower target decides otherwise.',
+        );
+        face.answer(result);
+        return 0;
+      },
+    });
+  });
+}
+
+/** The whole disk that the root file system is on. */
+function rootDisk(): string {
+  const root = readMounts()
+    .filter(({ mountpoint }) => mountpoint === '/')
+    .flatMap((mount) => devicesOf(mount, KERNEL))
+    .at(-1);
+  const disk = root === undefined ? undefined : ancestors(root).at(-1);
+  if (disk !== undefined) return nodePath(disk);
+  throw new LifeboatError('USAGE', 'Cannot tell which disk / is on', { hint: 'name one: lifeboat bench /dev/sda' });
+}
+
+const COLUMNS = [
+  ['codec', 5],
+  ['level', 5],
+  ['engine', 8],
+  ['MB/s in', 7],
+  ['ratio', 6],
+  ['MB/s out', 8],
+  ['to save', 12],
+  ['to restore', 12],
+] as const;
+/** Columns of words; numbers stand to the right. */
+const WORD_COLUMNS = 3;
+
+function head({ source, sourceBytes, sampleBytes, readBytesPerSecond, threads }: BenchResult): string {
+  const facts = `${sizeInWords(sourceBytes)}, sample ${sizeInWords(sampleBytes)}, read at ${speed(readBytesPerSecond)} MB/s`;
+  return `${source}: ${facts}, ${threads} threads\n\n${line(COLUMNS.map(([title]) => title))}`;
+}
+
+function cells(row: BenchRow): string[] {
+  return [
+    row.codec,
+    String(row.level),
+    row.engine,
+    speed(row.compressBytesPerSecond),
+    row.ratio.toFixed(2),
+    speed(row.decompressBytesPerSecond),
+    timeInWords(row.saveSeconds * 1000),
+    timeInWords(row.restoreSeconds * 1000),
+  ];
+}
+
+function line(row: readonly string[]): string {
+  return row
+    .map((cell, at) => (at < WORD_COLUMNS ? cell.padEnd(COLUMNS[at]?.[1] ?? 0) : cell.padStart(COLUMNS[at]?.[1] ?? 0)))
+    .join('  ')
+    .trimEnd();
+}
+
+function speed(bytesPerSecond: number): string {
+  return (bytesPerSecond / 1e6).toFixed(0);
+}

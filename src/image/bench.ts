@@ -1,0 +1,230 @@
+import type { CodecName, EngineName } from '../codec/codec.js';
+import { codecByName } from '../codec/index.js';
+import { openSource, type Source } from '../device/source.js';
+import { fromSystem, LifeboatError } from '../error.js';
+import { alignedBuffer } from '../native/libc.js';
+import type { Job, JobResult } from '../stream/job.js';
+import { ReadError, readAt } from '../stream/read-at.js';
+import { allocateSlotMemory, type SlotLayout, slotLayout, viewSlot } from '../stream/slots.js';
+import { createJobPool, type JobPool } from '../stream/worker-pool.js';
+import { chooseEncoder, type EngineChoice } from './choose-engine.js';
+
+export interface BenchOptions {
+  source: string;
+  threads: number;
+  engine: EngineChoice;
+  signal: AbortSignal;
+}
+
+/** What a codec and level do with a sample of the source. Speeds in bytes of plaintext a second. */
+export interface BenchRow {
+  codec: CodecName;
+  level: number;
+  engine: EngineName;
+  compressBytesPerSecond: number;
+  decompressBytesPerSecond: number;
+  ratio: number;
+  /** How long the whole source would take, in seconds: reading it and compressing it side by side. */
+  saveSeconds: number;
+  /** Decoding it all; the target's own speed is not known. */
+  restoreSeconds: number;
+}
+
+export interface BenchResult {
+  source: string;
+  sourceBytes: number;
+  sampleBytes: number;
+  readBytesPerSecond: number;
+  threads: number;
+  rows: BenchRow[];
+  /** What could not be tried, and why. */
+  skipped: string[];
+}
+
+const CANDIDATES: readonly [CodecName, number][] = [
+  ['lz4', 1],
+  ['lz4', 9],
+  ['zstd', 1],
+  ['zstd', 3],
+  ['zstd', 9],
+  ['zstd', 19],
+  ['gzip', 1],
+  ['gzip', 6],
+  ['gzip', 9],
+  ['xz', 6],
+  ['bzip2', 9],
+];
+
+const SAMPLE_PIECE_BYTES = 4 * 1024 * 1024;
+const MAX_PIECES = 32;
+/** A candidate stops taking more of the sample after so long. */
+const CANDIDATE_MS = 1500;
+
+export interface BenchWatcher {
+  /** Called once, before the first row. */
+  onSample(facts: BenchResult): void;
+  onRow(row: BenchRow): void;
+}
+
+/** Tries every codec on pieces of the source from its start to its end, in memory. */
+export async function runBench(options: BenchOptions, { onSample, onRow }: BenchWatcher): Promise<BenchResult> {
+  const source = await openSource(options.source, options.signal);
+  try {
+    if (source.sizeBytes === 0) throw new LifeboatError('FAILED', `"${source.path}" is empty: there is nothing to try`);
+    const sample = await readSample(source, options.signal);
+    const result: BenchResult = {
+      source: source.path,
+      sourceBytes: source.sizeBytes,
+      sampleBytes: sample.pieces.reduce((sum, piece) => sum + piece.length, 0),
+      readBytesPerSecond: sample.bytesPerSecond,
+      threads: options.threads,
+      rows: [],
+      skipped: [],
+    };
+    onSample(result);
+    for (const [codec, level] of CANDIDATES) {
+      options.signal.throwIfAborted();
+      try {
+        const row = await tryCodec(codec, level, sample, source.sizeBytes, options);
+        result.rows.push(row);
+        onRow(row);
+      } catch (error) {
+        if (!(error instanceof LifeboatError)) throw error;
+        result.skipped.push(`${codec} ${level}: ${error.message}`);
+      }
+    }
+    return result;
+  } finally {
+    source.close();
+  }
+}
+
+interface Sample {
+  /** In an order that jumps over the source, so that any first part of it stands for the whole. */
+  pieces: Buffer[];
+  bytesPerSecond: number;
+}
+
+async function readSample(source: Source, signal: AbortSignal): Promise<Sample> {
+  const count = Math.min(MAX_PIECES, Math.ceil(source.sizeBytes / SAMPLE_PIECE_BYTES));
+  const step = Math.floor(source.sizeBytes / count / SAMPLE_PIECE_BYTES) * SAMPLE_PIECE_BYTES;
+  const pieces: Buffer[] = [];
+  const start = performance.now();
+  for (let piece = 0; piece < count; piece++) {
+    signal.throwIfAborted();
+    const offset = piece * Math.max(step, SAMPLE_PIECE_BYTES);
+    const buffer = alignedBuffer(SAMPLE_PIECE_BYTES);
+    try {
+      const bytes = await readAt(source, buffer, offset, Math.min(SAMPLE_PIECE_BYTES, source.sizeBytes - offset));
+      pieces.push(buffer.subarray(0, bytes));
+    } catch (error) {
+      throw error instanceof ReadError ? fromSystem(error.cause, 'read', source.path, error.offset) : error;
+    }
+  }
+  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return { pieces: spread(pieces), bytesPerSecond: (1000 * bytes) / (performance.now() - start) };
+}
+
+/** Every fifth, then those between: any prefix reaches over the whole list. */
+function spread<T>(items: T[]): T[] {
+  const stride = 5;
+  return Array.from({ length: stride }, (_, first) => items.filter((_item, at) => at % stride === first)).flat();
+}
+
+async function tryCodec(
+  name: CodecName,
+  level: number,
+  sample: Sample,
+  sourceBytes: number,
+  { threads, engine: choice }: BenchOptions,
+): Promise<BenchRow> {
+  const codec = codecByName(name);
+  const engine = chooseEncoder(codec, choice, level);
+  const chunkBytes = codec.defaultChunkBytes;
+  const layout = slotLayout(Math.max(8, 2 * threads), chunkBytes, codec.frameBound(chunkBytes));
+  const memory = allocateSlotMemory(layout);
+  const pool = createJobPool({ memory, layout, codec: name, engine, level, chunkBytes, xzCheck: undefined }, threads);
+  try {
+    const totals = await tryPieces(cutPieces(sample.pieces, chunkBytes), pool, memory, layout);
+    const compressBytesPerSecond = (1000 * totals.plainBytes) / totals.encodeMs;
+    const decompressBytesPerSecond = (1000 * totals.plainBytes) / totals.decodeMs;
+    return {
+      codec: name,
+      level,
+      engine,
+      compressBytesPerSecond,
+      decompressBytesPerSecond,
+      ratio: totals.plainBytes / totals.frameBytes,
+      saveSeconds: sourceBytes / Math.min(compressBytesPerSecond, sample.bytesPerSecond),
+      restoreSeconds: sourceBytes / decompressBytesPerSecond,
+    };
+  } finally {
+    pool.close();
+  }
+}
+
+function cutPieces(pieces: Buffer[], chunkBytes: number): Buffer[] {
+  return pieces.flatMap((piece) =>
+    Array.from({ length: Math.ceil(piece.length / chunkBytes) }, (_, chunk) =>
+      piece.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes),
+    ),
+  );
+}
+
+interface Totals {
+  plainBytes: number;
+  frameBytes: number;
+  encodeMs: number;
+  decodeMs: number;
+}
+
+/** In rounds of one chunk a slot: all are compressed, then all are decoded. */
+async function tryPieces(
+  pieces: Buffer[],
+  pool: JobPool,
+  memory: SharedArrayBuffer,
+  layout: SlotLayout,
+): Promise<Totals> {
+  const slots = Array.from({ length: layout.count }, (_, number) => viewSlot(memory, layout, number));
+  const totals: Totals = { plainBytes: 0, frameBytes: 0, encodeMs: 0, decodeMs: 0 };
+  // The workers start and load their libraries before anything is measured.
+  await Promise.all(
+    slots.map(({ number }) => pool.run({ kind: 'encode', slot: number, plainLength: 1, zerosToo: true })),
+  );
+  const start = performance.now();
+  for (let done = 0; done < pieces.length && performance.now() - start < CANDIDATE_MS; done += slots.length) {
+    const round = pieces.slice(done, done + slots.length);
+    round.forEach((piece, at) => {
+      piece.copy(slots[at]?.plain as Buffer);
+      totals.plainBytes += piece.length;
+    });
+    const encoded = await timed(
+      pool,
+      round.map((piece, slot) => ({ kind: 'encode', slot, plainLength: piece.length, zerosToo: true })),
+    );
+    const frames = encoded.results.map((result) => (result.kind === 'encoded' ? result.frameLength : 0));
+    const decoded = await timed(
+      pool,
+      round.map((piece, slot) => ({
+        kind: 'decode',
+        slot,
+        shift: 0,
+        frameLength: frames[slot] as number,
+        plainLength: piece.length,
+        crc: undefined,
+      })),
+    );
+    const damaged = decoded.results.find((result) => result.kind === 'damaged');
+    if (damaged !== undefined) throw new Error(`what was compressed does not decode: ${JSON.stringify(damaged)}`);
+    totals.frameBytes += frames.reduce((sum, bytes) => sum + bytes, 0);
+    totals.encodeMs += encoded.ms;
+    totals.decodeMs += decoded.ms;
+  }
+  return totals;
+}
+
+async function timed(pool: JobPool, jobs: Job[]): Promise<{ results: JobResult[]; ms: number }> {
+  const start = performance.now();
+  const results = await Promise.all(jobs.map((job) => pool.run(job)));
+  return { results, ms: performance.now() - start };
+}
