@@ -78,7 +78,7 @@ function isManifest(value: unknown): value is Manifest {
     typeof image.chunkBytes === 'number' &&
     typeof image.indexHash === 'string' &&
     (image.index === null || typeof image.index === 'string') &&
-    (image['sha256'] === null || typeof image['sha256'] === 'string')
+    (image.sha256 === null || typeof image.sha256 === 'string')
   );
 }
 

@@ -93,7 +93,8 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
   const sequential = found === undefined;
   const largest = sequential ? { storedBytes: 0, plainBytes: PIECE_BYTES } : largestFrame(found);
   const isOurs = shape.origin === 'lifeboat' || detached !== undefined;
-  const structureOnly = !isOurs && !provesItself(shape.codec, await reader.read(0, Math.min(HEAD_BYTES, source.sizeBytes)));
+  const structureOnly =
+    !isOurs && !provesItself(shape.codec, await reader.read(0, Math.min(HEAD_BYTES, source.sizeBytes)));
   const engine = chooseEngine(codec, options.engine);
 
   return {

@@ -86,7 +86,8 @@ export function createZstdCompressor(level: number): ZstdCompressor {
   };
   // Parameters stay with the context from frame to frame.
   check(setCParameter(context.get(), COMPRESSION_LEVEL, level));
-  if (level === 3) for (const [parameter, value] of LEVEL_3_TUNING) check(setCParameter(context.get(), parameter, value));
+  if (level === 3)
+    for (const [parameter, value] of LEVEL_3_TUNING) check(setCParameter(context.get(), parameter, value));
   check(setCParameter(context.get(), CONTENT_SIZE_FLAG, 1));
   check(setCParameter(context.get(), CHECKSUM_FLAG, 1));
   return {

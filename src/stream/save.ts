@@ -80,7 +80,10 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   const memory = allocateSlotMemory(layout);
   const slots = createSlotPool(memory, layout, signal);
   const { engine, level } = options;
-  const pool = createJobPool({ memory, layout, codec: codec.name, engine, level, chunkBytes, xzCheck: undefined }, threads);
+  const pool = createJobPool(
+    { memory, layout, codec: codec.name, engine, level, chunkBytes, xzCheck: undefined },
+    threads,
+  );
   const hasher = options.sha256 ? (threads === 1 ? inlineHasher() : threadHasher()) : undefined;
   const reading = createBusyClock();
   const writing = createBusyClock();
