@@ -4,8 +4,10 @@ import type { Fetched, FrameProvider } from './frame-provider.js';
 import type { JobOutcome, JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
 import type { PlainSink } from './plain-sink.js';
+import { createSequencer } from './sequencer.js';
 import type { Slot, SlotPool } from './slots.js';
 import type { StageTimes } from './stages.js';
+import { createTaskSet } from './task-set.js';
 import type { JobPool } from './worker-pool.js';
 
 export interface LoadOptions {
@@ -58,29 +60,19 @@ interface Decoded {
 export async function loadImage(options: LoadOptions): Promise<StageTimes> {
   const { provider, sink, pool, slots, progress } = options;
   const failing = new AbortController();
+  const fail = (error: unknown) => failing.abort(error);
   const signal = AbortSignal.any([options.signal, failing.signal]);
   const reading = createBusyClock();
   const writing = createBusyClock();
   const reads = createLimiter(provider.readsInFlight, signal);
-  const ready = new Map<number, Decoded>();
-  const unwatched = new Set<Promise<void>>();
-  let nextInOrder = 0;
+  const tasks = createTaskSet(fail);
+  const inOrder = createSequencer<Decoded>(1, tasks, putNext);
   let orderedOffset = 0;
-  let drained: Promise<void> | undefined;
   let ended = false;
   let fetches = 0;
   let readWaitMs = 0;
   let codecMs = 0;
   const start = performance.now();
-
-  function watch(task: Promise<void>): void {
-    const watched = task
-      .catch((error: unknown) => failing.abort(error))
-      .finally(() => {
-        unwatched.delete(watched);
-      });
-    unwatched.add(watched);
-  }
 
   async function put({ fetched, outcome, slot }: Decoded, plainOffset: number): Promise<void> {
     if (outcome.kind === 'plain') {
@@ -101,20 +93,17 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
     slots.release(slot);
   }
 
-  async function drain(): Promise<void> {
-    for (let next = ready.get(nextInOrder); next !== undefined; next = ready.get(nextInOrder)) {
-      ready.delete(nextInOrder++);
-      const length = next.outcome.kind === 'plain' ? next.outcome.plainLength : next.fetched.plainLength;
-      const at = orderedOffset;
-      orderedOffset += length ?? 0;
-      await put(next, at);
-      signal.throwIfAborted();
-      if (length === undefined) {
-        throw new LifeboatError('DAMAGE', 'what lies behind the damaged frame cannot be placed', {
-          offset: next.fetched.offset,
-        });
-      }
-    }
+  async function putNext([next]: Decoded[]): Promise<void> {
+    signal.throwIfAborted();
+    if (next === undefined) return;
+    const length = next.outcome.kind === 'plain' ? next.outcome.plainLength : next.fetched.plainLength;
+    const at = orderedOffset;
+    orderedOffset += length ?? 0;
+    await put(next, at);
+    if (length !== undefined) return;
+    throw new LifeboatError('DAMAGE', 'what lies behind the damaged frame cannot be placed', {
+      offset: next.fetched.offset,
+    });
   }
 
   /** @param turn the fetch's number: frames outside of a range make no gap in it */
@@ -122,12 +111,7 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
     const { plainOffset } = decoded.fetched;
     if (!sink.ordered && plainOffset !== undefined) return put(decoded, plainOffset);
     if (turn === 0 && plainOffset !== undefined) orderedOffset = plainOffset;
-    ready.set(turn, decoded);
-    drained ??= drain()
-      .catch((error: unknown) => failing.abort(error))
-      .finally(() => {
-        drained = undefined;
-      });
+    inOrder.deliver(turn, decoded);
   }
 
   async function decode(fetched: Fetched, slot: Slot): Promise<JobOutcome> {
@@ -171,16 +155,14 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
       readWaitMs += performance.now() - waitedSince;
       await reads.enter();
       if (ended) break;
-      watch(fetchAndPlace(slot, fetches++));
+      tasks.add(fetchAndPlace(slot, fetches++));
       if (provider.readsInFlight === 1) await reads.quiet();
     }
-    while (unwatched.size > 0 || drained !== undefined) {
-      await Promise.all([...unwatched, drained]);
-    }
+    await tasks.settled();
     signal.throwIfAborted();
   } catch (error) {
-    failing.abort(error);
-    throw signal.reason ?? error;
+    fail(error);
+    throw signal.reason;
   } finally {
     await Promise.all([reading.idle(), writing.idle()]);
   }

@@ -6,11 +6,13 @@ import { createBusyClock } from './busy-clock.js';
 import type { ByteSink } from './byte-sink.js';
 import type { ChunkSource } from './chunk-source.js';
 import { type Chunk, isKnownZero } from './chunks.js';
-import { type Hasher, inlineHasher, threadHasher } from './hasher.js';
+import { inlineHasher, threadHasher } from './hasher.js';
 import type { JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
-import { allocateSlotMemory, createSlotPool, type Slot, slotLayout } from './slots.js';
+import { createSequencer } from './sequencer.js';
+import { allocateSlotMemory, createSlotPool, type Slot, slotLayout, slotsFor } from './slots.js';
 import type { StageTimes } from './stages.js';
+import { createTaskSet } from './task-set.js';
 import type { Throttle } from './throttle.js';
 import { createJobPool } from './worker-pool.js';
 
@@ -49,8 +51,6 @@ export interface Saved {
   times: StageTimes;
 }
 
-/** Per worker one slot that it works on, one that waits for it, and some that are read and written meanwhile. */
-export const slotsFor = (threads: number): number => 2 * threads + 4;
 /** Zero chunks take no slot; so many may wait for a slow chunk before them. */
 const MAX_AHEAD = 4096;
 /** Frames that are ready are written together, up to so many. */
@@ -69,17 +69,17 @@ interface ReadyFrame {
 /**
  * Source to image: chunks are read several at once, compressed by the workers in any order, and written in the order of
  * the source. Memory is that of the slots, whatever the source's size.
- * @throws the first error of any stage, or the signal's reason; nothing is under way any more when it does
+ * @throws the first error of any stage, or the signal's reason; no read or write is under way any more when it does
  */
 export async function saveImage(options: SaveOptions): Promise<Saved> {
-  const { source, sink, container, chunkBytes, threads, progress } = options;
+  const { source, sink, container, engine, level, chunkBytes, threads, progress } = options;
   const codec = codecByName(options.codec);
   const failing = new AbortController();
+  const fail = (error: unknown) => failing.abort(error);
   const signal = AbortSignal.any([options.signal, failing.signal]);
   const layout = slotLayout(slotsFor(threads), chunkBytes, codec.frameBound(chunkBytes));
   const memory = allocateSlotMemory(layout);
   const slots = createSlotPool(memory, layout, signal);
-  const { engine, level } = options;
   const pool = createJobPool(
     { memory, layout, codec: codec.name, engine, level, chunkBytes, xzCheck: undefined },
     threads,
@@ -89,80 +89,46 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   const writing = createBusyClock();
   const reads = createLimiter(source.readsInFlight, signal);
   const ahead = createLimiter(MAX_AHEAD, signal);
+  const tasks = createTaskSet(fail);
+  const inOrder = createSequencer<ReadyFrame>(FRAMES_PER_WRITE, tasks, writeFrames);
   const prologue = container.prologue(chunkBytes);
   const table = createFrameTable(prologue.length, { alignBytes: container.alignBytes });
   const zeroFrames = new Map<number, ReadyFrame>();
-  const ready = new Map<number, ReadyFrame>();
-  let drained: Promise<void> | undefined;
-  let writtenBytes = 0;
   let readWaitMs = 0;
   let codecMs = 0;
   const start = performance.now();
 
-  /** Runs beside the loop; its failure ends the run. */
-  const unwatched = new Set<Promise<void>>();
-  function watch(task: Promise<void>): void {
-    const watched = task
-      .catch((error: unknown) => failing.abort(error))
-      .finally(() => {
-        unwatched.delete(watched);
-      });
-    unwatched.add(watched);
-  }
-
-  async function emit(buffers: Buffer[]): Promise<void> {
+  async function write(buffers: Buffer[]): Promise<void> {
     if (buffers.length === 0) return;
     await writing.during(() => sink.write(buffers));
-    for (const buffer of buffers) writtenBytes += buffer.length;
-    progress.writtenBytes = writtenBytes;
+    for (const buffer of buffers) progress.writtenBytes += buffer.length;
   }
 
-  async function hashThenRelease(frames: ReadyFrame[], hash: Hasher | undefined): Promise<void> {
-    if (hash !== undefined) await Promise.all(frames.map(({ frame }) => hash.update(frame)));
-    for (const { slot } of frames) if (slot !== undefined) slots.release(slot);
-  }
-
-  /** Writes what is next in order, for as long as there is such. */
-  async function drain(): Promise<void> {
-    for (let next = ready.get(table.count); next !== undefined; next = ready.get(table.count)) {
-      signal.throwIfAborted();
-      const batch: ReadyFrame[] = [];
-      for (; next !== undefined && batch.length < FRAMES_PER_WRITE; next = ready.get(table.count)) {
-        ready.delete(table.count);
-        table.add(next.indexedLength, next.plainLength, next.crc);
-        ahead.leave();
-        batch.push(next);
-      }
-      await writeBatch(batch);
-      watch(hashThenRelease(batch, hasher));
-      for (const { plainLength, isZeros, isSkipped } of batch) {
-        progress.plainBytes += plainLength;
-        if (isZeros) progress.zeroBytes += plainLength;
-        if (isSkipped) progress.skippedBytes += plainLength;
-      }
-    }
-  }
-
-  async function writeBatch(batch: ReadyFrame[]): Promise<void> {
+  async function writeFrames(frames: ReadyFrame[]): Promise<void> {
+    signal.throwIfAborted();
     let buffers: Buffer[] = [];
-    for (const { frame, isZeros } of batch) {
+    for (const { frame, isZeros } of frames) {
       if (isZeros && options.codec === 'none' && sink.skip !== undefined) {
-        await emit(buffers);
+        await write(buffers);
         buffers = [];
         await sink.skip(frame.length);
-        writtenBytes += frame.length;
+        progress.writtenBytes += frame.length;
       } else buffers.push(frame);
     }
-    await emit(buffers);
+    await write(buffers);
+    tasks.add(hashAndRelease(frames));
+    for (const { indexedLength, plainLength, crc, isZeros, isSkipped } of frames) {
+      table.add(indexedLength, plainLength, crc);
+      ahead.leave();
+      progress.plainBytes += plainLength;
+      if (isZeros) progress.zeroBytes += plainLength;
+      if (isSkipped) progress.skippedBytes += plainLength;
+    }
   }
 
-  function deliver(number: number, frame: ReadyFrame): void {
-    ready.set(number, frame);
-    drained ??= drain()
-      .catch((error: unknown) => failing.abort(error))
-      .finally(() => {
-        drained = undefined;
-      });
+  async function hashAndRelease(frames: ReadyFrame[]): Promise<void> {
+    if (hasher !== undefined) await Promise.all(frames.map(({ frame }) => hasher.update(frame)));
+    for (const { slot } of frames) if (slot !== undefined) slots.release(slot);
   }
 
   async function encode(slot: Slot, plainLength: number, zerosToo: boolean): Promise<JobResult> {
@@ -199,10 +165,10 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     }
     if (plainLength === 0) return slots.release(slot);
     const result = await encode(slot, plainLength, false);
-    if (result.kind !== 'zeros') return deliver(chunk.number, frameOf(result, slot, plainLength));
+    if (result.kind !== 'zeros') return inOrder.deliver(chunk.number, frameOf(result, slot, plainLength));
     const zeros = await zeroFrame(slot, plainLength);
     slots.release(slot);
-    deliver(chunk.number, zeros);
+    inOrder.deliver(chunk.number, zeros);
   }
 
   async function skipZeros(chunk: Chunk): Promise<void> {
@@ -213,12 +179,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
       zeros = await zeroFrame(slot, chunk.length);
       slots.release(slot);
     }
-    deliver(chunk.number, { ...zeros, isSkipped: true });
-  }
-
-  async function frameOfNothing(): Promise<ReadyFrame> {
-    const slot = await slots.acquire();
-    return frameOf(await encode(slot, 0, true), slot, 0);
+    inOrder.deliver(chunk.number, { ...zeros, isSkipped: true });
   }
 
   async function readAll(): Promise<void> {
@@ -235,27 +196,29 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
       const slot = await slots.acquire();
       readWaitMs += performance.now() - waitedSince;
       await reads.enter();
-      watch(readAndEncode(chunk, slot));
+      tasks.add(readAndEncode(chunk, slot));
       // A stream tells only by this read whether there is another chunk.
       if (source.readsInFlight === 1) await reads.quiet();
     }
   }
 
+  async function addFrameOfNothing(): Promise<void> {
+    const slot = await slots.acquire();
+    await ahead.enter();
+    inOrder.deliver(0, frameOf(await encode(slot, 0, true), slot, 0));
+    await tasks.settled();
+  }
+
   try {
-    await emit([prologue]);
+    await write([prologue]);
     await hasher?.update(prologue);
     await readAll();
-    while (unwatched.size > 0 || drained !== undefined) {
-      await Promise.all([...unwatched, drained]);
-      signal.throwIfAborted();
-    }
-    if (table.count === 0 && container.needsFrame) {
-      deliver(0, await frameOfNothing());
-      await drained;
-      signal.throwIfAborted();
-    }
+    await tasks.settled();
+    signal.throwIfAborted();
+    if (table.count === 0 && container.needsFrame) await addFrameOfNothing();
+    signal.throwIfAborted();
     const epilogue = container.epilogue(chunkBytes, table);
-    await emit([epilogue]);
+    await write([epilogue]);
     await hasher?.update(epilogue);
     const sha256 = await hasher?.digest();
     const wallMs = performance.now() - start;
@@ -269,12 +232,12 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
       writeMs: writing.busyMs,
       writeWaitMs: wallMs - writing.busyMs,
     };
-    return { table, epilogue, writtenBytes, sha256, times };
+    return { table, epilogue, writtenBytes: progress.writtenBytes, sha256, times };
   } catch (error) {
-    failing.abort(error);
-    await Promise.all([reading.idle(), writing.idle()]);
-    throw signal.reason ?? error;
+    fail(error);
+    throw signal.reason;
   } finally {
+    await Promise.all([reading.idle(), writing.idle()]);
     pool.close();
     hasher?.close();
   }

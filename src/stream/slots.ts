@@ -12,6 +12,11 @@ export interface SlotLayout {
   frameBytes: number;
 }
 
+/** Per thread one slot that it works on, one that waits for it, and some that are read and written meanwhile. */
+export function slotsFor(threads: number): number {
+  return 2 * threads + 4;
+}
+
 export interface Slot {
   readonly number: number;
   readonly plain: Buffer;
