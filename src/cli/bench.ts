@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { ancestors, KERNEL, nodePath } from '../device/block-tree.js';
 import { devicesOf } from '../device/mount-devices.js';
 import { readMounts } from '../device/mounts.js';
-import { sizeInWords } from '../device/sizes.js';
+import { roundSize } from '../device/sizes.js';
 import { LifeboatError } from '../error.js';
 import { type BenchResult, type BenchRow, runBench } from '../image/bench.js';
 import { timeInWords } from '../image/summary.js';
@@ -72,7 +72,7 @@ const COLUMNS = [
 const WORD_COLUMNS = 3;
 
 function head({ source, sourceBytes, sampleBytes, readBytesPerSecond, threads }: BenchResult): string {
-  const facts = `${sizeInWords(sourceBytes)}, sample ${sizeInWords(sampleBytes)}, read at ${speed(readBytesPerSecond)} MB/s`;
+  const facts = `${roundSize(sourceBytes)}, sample ${roundSize(sampleBytes)}, read at ${speed(readBytesPerSecond)} MB/s`;
   return `${source}: ${facts}, ${threads} threads\n\n${line(COLUMNS.map(([title]) => title))}`;
 }
 

@@ -43,9 +43,19 @@ export function codecOf(given: string): CodecName {
   return given === 'auto' ? 'zstd' : parseCodecName(given);
 }
 
+/** A variable that is not set, in a script: yargs would take the empty text for 0. @throws LifeboatError USAGE */
+export function refuseEmpty(args: readonly string[]): void {
+  const at = args.findIndex((arg) => arg === '' || /^-[^=]*=$/.test(arg));
+  if (at < 0) return;
+  const flag = args[at] || args[at - 1];
+  const after = flag?.startsWith('-') ? ` after ${flag.replace(/=$/, '')}` : '';
+  throw new LifeboatError('USAGE', `The argument${after} is empty`);
+}
+
 /** yargs makes a list of a flag that is given twice. @throws LifeboatError USAGE */
 export function refuseRepeated(argv: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(argv)) {
-    if (name !== '_' && Array.isArray(value)) throw new LifeboatError('USAGE', `--${name} was given twice`);
+    if (name !== '_' && Array.isArray(value))
+      throw new LifeboatError('USAGE', `${name.length === 1 ? '-' : '--'}${name} was given twice`);
   }
 }

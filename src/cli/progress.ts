@@ -1,4 +1,4 @@
-import { sizeInWords } from '../device/sizes.js';
+import { roundSize } from '../device/sizes.js';
 import type { ProgressSnapshot } from '../image/report.js';
 import { rateInWords, timeInWords } from '../image/summary.js';
 
@@ -89,8 +89,8 @@ function logLine(now: ProgressSnapshot, elapsedMs: number): string {
   const percent = percentOf(now);
   const share =
     percent === undefined || now.totalBytes === undefined
-      ? sizeInWords(now.doneBytes)
-      : `${percent}% (${sizeInWords(now.doneBytes)} of ${sizeInWords(now.totalBytes)})`;
+      ? roundSize(now.doneBytes)
+      : `${percent}% (${roundSize(now.doneBytes)} of ${roundSize(now.totalBytes)})`;
   const rates = `read: ${rateInWords(now.readBytes, elapsedMs)}, write: ${rateInWords(now.writtenBytes, elapsedMs)}`;
   return `${share} in ${Math.round(elapsedMs / 1000)}s, ${rates}`;
 }
@@ -98,7 +98,7 @@ function logLine(now: ProgressSnapshot, elapsedMs: number): string {
 function terminalLine(phase: string, now: ProgressSnapshot, elapsedMs: number): string {
   const percent = percentOf(now);
   const parts = [phase];
-  if (percent === undefined) parts.push(sizeInWords(now.doneBytes));
+  if (percent === undefined) parts.push(roundSize(now.doneBytes));
   else {
     const full = Math.round((BAR_CELLS * percent) / 100);
     parts.push(`[${'#'.repeat(full)}${'.'.repeat(BAR_CELLS - full)}] ${String(percent).padStart(3)}%`);

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { sizeInWords } from '../device/sizes.js';
+import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { type RestoreResult, restoreImage } from '../image/restore.js';
 import { rateInWords, timeInWords } from '../image/summary.js';
@@ -58,8 +58,7 @@ export function addRestore(yargs: Argv, choose: (verb: ChosenVerb) => void): Arg
           face,
         );
         face.answer({ ...result, dryRun });
-        if (dryRun)
-          face.say(`would restore ${image} (${result.codec}, ${sizeInWords(result.plainBytes)}) to ${target}`);
+        if (dryRun) face.say(`would restore ${image} (${result.codec}, ${roundSize(result.plainBytes)}) to ${target}`);
         else tell(result, face);
         return result.damage.length === 0 ? 0 : EXIT_STATUS.PARTIAL;
       },
@@ -78,7 +77,7 @@ function tell(result: RestoreResult, face: Face): void {
   const checked = result.checked ? '; read back and compared' : '';
   face.say(`${result.image} -> ${result.target}`);
   face.say(
-    `${sizeInWords(result.plainBytes)} in ${timeInWords(wallMs)}, ${rateInWords(result.plainBytes, wallMs)}; ` +
-      `zeros ${sizeInWords(result.zeroBytes)}; ${result.codec}, ${result.engine} engine, ${result.threads} threads${checked}`,
+    `${roundSize(result.plainBytes)} in ${timeInWords(wallMs)}, ${rateInWords(result.plainBytes, wallMs)}; ` +
+      `zeros ${roundSize(result.zeroBytes)}; ${result.codec}, ${result.engine} engine, ${result.threads} threads${checked}`,
   );
 }

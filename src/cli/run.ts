@@ -1,8 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import yargs from 'yargs';
 import { LifeboatError } from '../error.js';
 import { VERSION } from '../version.js';
 import { addBench } from './bench.js';
-import { refuseRepeated } from './common-options.js';
+import { refuseEmpty, refuseRepeated } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import { createFace, errorInWords } from './face.js';
 import { addImage } from './image.js';
@@ -20,9 +21,12 @@ const HIDDEN_DASH = '\0-';
 /** Parses the command line, does what it says, and sets the exit status. Never rejects. */
 export async function run(args: string[]): Promise<void> {
   const stopping = listenForSignals();
+  let stdoutStatus = SUCCESS;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exitCode = error.code === 'EPIPE' ? EPIPE_STATUS : 1;
+    stdoutStatus = error.code === 'EPIPE' ? EPIPE_STATUS : 1;
   });
+  // A backup goes on although nobody reads its words any more.
+  process.stderr.on('error', () => undefined);
   try {
     const verb = await parse(args);
     if (verb === undefined) process.exitCode = SUCCESS;
@@ -31,6 +35,9 @@ export async function run(args: string[]): Promise<void> {
     process.exitCode = tellError(error, args.includes('--json'));
   }
   stopping.endBySignal();
+  // What went wrong on stdout is told a turn later; data that did not get out is no success.
+  await nextTurn();
+  if (process.exitCode === SUCCESS) process.exitCode = stdoutStatus;
   // Descriptors of libuv may still hold a read of a terminal or pipe that never comes.
   process.exit();
 }
@@ -41,6 +48,7 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
   const choose = (verb: ChosenVerb) => {
     chosen = verb;
   };
+  refuseEmpty(args);
   const parser = yargs(args.map((arg) => (arg === '-' ? HIDDEN_DASH : arg)))
     .scriptName('lifeboat')
     .usage("lifeboat COMMAND\n\nImages a host's boot disk in parallel, proves the image, and restores it.")
@@ -60,7 +68,8 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
     .epilogue(EXIT_WORDS)
     .fail((message, error) => {
       if (error instanceof LifeboatError) throw error;
-      throw new LifeboatError('USAGE', message ?? error?.message ?? 'wrong usage', {
+      const words = message ?? error?.message ?? 'wrong usage';
+      throw new LifeboatError('USAGE', words.replaceAll(HIDDEN_DASH, '-').replaceAll('\\u0000-', '-'), {
         hint: 'lifeboat --help shows how',
       });
     });

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { sizeInWords } from '../device/sizes.js';
+import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { rateInWords, timeInWords } from '../image/summary.js';
 import { type VerifyResult, verifyImage } from '../image/verify.js';
@@ -67,5 +67,5 @@ function tell(result: VerifyResult, face: Face): void {
     result.times === undefined
       ? ''
       : ` in ${timeInWords(result.times.wallMs)}, ${rateInWords(result.plainBytes, result.times.wallMs)}`;
-  face.say(`${result.image}: whole, ${result.codec}, ${sizeInWords(result.plainBytes)}${time}; ${proof}`);
+  face.say(`${result.image}: whole, ${result.codec}, ${roundSize(result.plainBytes)}${time}; ${proof}`);
 }

@@ -5,7 +5,7 @@ import type { FrameTable } from './frame-table.js';
 /** One frame as found by walking over it; lengths in bytes. */
 export interface WalkedFrame {
   length: number;
-  /** Undefined where the frame does not say. */
+  /** Undefined where the frame does not say. 0 only where there is no room for any: whoever sees 0 may pass it over. */
   plainLength: number | undefined;
   /** False where nothing in the frame proves its plaintext. */
   checked: boolean;
@@ -30,7 +30,10 @@ export interface Container {
   epilogueBytes(table: FrameTable): number;
   /** How many bytes of the start `parsePrologue` wants. */
   readonly prologueBytes: number;
-  /** The chunk size in bytes that our own prologue tells; undefined for a file of another tool. */
+  /**
+   * The chunk size in bytes that our own prologue tells; undefined for a file of another tool.
+   * @throws LifeboatError DAMAGE where it is ours and broken
+   */
   parsePrologue(head: Buffer): { chunkBytes: number } | undefined;
   /**
    * Finds our index from the end of a file.

@@ -2,13 +2,15 @@ import { LifeboatError } from '../error.js';
 import type { Container } from './container.js';
 import type { RandomReader } from './cursor.js';
 import {
+  beginsIndex,
   decodeIndexBlock,
   encodeIndexBlock,
+  INDEX_HEADER_BYTES,
   INDEX_TRAILER_BYTES,
   indexBlockBytes,
   indexBytesFromTrailer,
 } from './index-block.js';
-import { decodeMarker, encodeMarker, MARKER_BYTES } from './marker.js';
+import { encodeMarker, MARKER_BYTES, parseMarkedStart } from './marker.js';
 
 /**
  * gzip files (RFC 1952): an empty member with the marker in its extra field; one member a chunk, whose extra field tells
@@ -41,9 +43,8 @@ export const gzipContainer: Container = {
   prologue: (chunkBytes) => emptyMember(MARKER_FIELD, encodeMarker('gzip', chunkBytes)),
 
   parsePrologue(head) {
-    const chunkBytes = decodeMarker('gzip', head.subarray(HEADER_BYTES, HEADER_BYTES + MARKER_BYTES));
-    if (chunkBytes === undefined) return undefined;
-    return this.prologue(chunkBytes).equals(head.subarray(0, PROLOGUE_BYTES)) ? { chunkBytes } : undefined;
+    const opening = this.prologue(0).subarray(0, HEADER_BYTES);
+    return parseMarkedStart('gzip', head, { whole: this.prologue, markerAt: HEADER_BYTES, opening });
   },
 
   epilogue(chunkBytes, table) {
@@ -63,13 +64,18 @@ export const gzipContainer: Container = {
     const blockBytes = await readBlockLength(file);
     const at = file.sizeBytes - epilogueBytes(blockBytes ?? 0);
     if (blockBytes === undefined || at < PROLOGUE_BYTES) return undefined;
+    if (!beginsIndex(await file.read(at + HEADER_BYTES, INDEX_HEADER_BYTES), blockBytes)) {
+      throw new LifeboatError('DAMAGE', 'the index has no valid start', { offset: at });
+    }
     const bytes = await file.read(at, file.sizeBytes - at);
     const pieces: Buffer[] = [];
-    for (let member = 0; member < bytes.length; ) {
-      const length = bytes.readUInt16LE(member + HEADER_BYTES - 2);
-      pieces.push(bytes.subarray(member + HEADER_BYTES, member + HEADER_BYTES + length));
-      member += EMPTY_MEMBER_BYTES + length;
+    // Where the pieces lie follows from the length of all: what their members' headers say may be damaged.
+    const trailerAt = bytes.length - END_MEMBER_BYTES;
+    for (let member = 0; member < trailerAt; member += EMPTY_MEMBER_BYTES + INDEX_PIECE_BYTES) {
+      const next = Math.min(member + EMPTY_MEMBER_BYTES + INDEX_PIECE_BYTES, trailerAt);
+      pieces.push(bytes.subarray(member + HEADER_BYTES, next - EMPTY_BODY.length));
     }
+    pieces.push(bytes.subarray(trailerAt + HEADER_BYTES, bytes.length - EMPTY_BODY.length));
     return decodeIndexBlock(Buffer.concat(pieces), PROLOGUE_BYTES);
   },
 
@@ -98,7 +104,9 @@ export const gzipContainer: Container = {
     await cursor.advance(length - 4, into);
     const sizeField = await cursor.peek(4);
     await cursor.advance(4, into?.subarray(length - 4));
-    return { length, plainLength: sizeField.readUInt32LE(0), checked: true };
+    const plainLength = sizeField.readUInt32LE(0);
+    const hasRoom = length > HEADER_BYTES + head.readUInt16LE(HEADER_BYTES - 2) + EMPTY_BODY.length;
+    return { length, plainLength: plainLength === 0 && hasRoom ? undefined : plainLength, checked: true };
   },
 };
 

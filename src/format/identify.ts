@@ -4,6 +4,7 @@ import type { Container } from './container.js';
 import { codecOfHead, containerOf, HEAD_BYTES } from './containers.js';
 import type { Cursor, RandomReader } from './cursor.js';
 import { createFrameTable, type FrameTable } from './frame-table.js';
+import { startIsDamaged } from './marker.js';
 import { readXzIndex } from './xz.js';
 import { readForeignSeekTable } from './zstd.js';
 
@@ -35,20 +36,17 @@ export async function identifyFile(file: RandomReader): Promise<ImageShape> {
   const container = containerOf(codec);
   if (!container.selfProving) return foreign(codec);
 
-  const prologue = container.parsePrologue(head);
   const damage: LifeboatError[] = [];
-  const found = await container.readIndex(file).catch((error: unknown) => {
-    if (!(error instanceof LifeboatError)) throw error;
-    damage.push(error);
-    return undefined;
-  });
+  const prologue = await unlessDamaged(damage, () => container.parsePrologue(head));
+  const startDamage = damage.length;
+  const found = await unlessDamaged(damage, () => container.readIndex(file));
   if (damage.length === 0 && found === undefined && (prologue === undefined || codec === 'xz')) {
     return identifyForeign(file, container);
   }
-  if (found === undefined && damage.length === 0) {
+  if (prologue === undefined && startDamage === 0) damage.push(startIsDamaged());
+  if (found === undefined && damage.length === startDamage) {
     damage.push(new LifeboatError('DAMAGE', 'it has no index at its end: it is cut off', { offset: file.sizeBytes }));
   }
-  if (prologue === undefined) damage.push(new LifeboatError('DAMAGE', 'its first bytes are damaged', { offset: 0 }));
   const chunkBytes = found?.chunkBytes ?? prologue?.chunkBytes ?? 0;
   if (found !== undefined)
     damage.push(...(await checkAround(file, container, found, prologue?.chunkBytes ?? chunkBytes)));
@@ -81,14 +79,23 @@ async function checkAround(
 /** A file whose first bytes are nothing known may still be ours, with a damaged start: the index at its end tells. */
 async function identifyByIndex(file: RandomReader): Promise<ImageShape> {
   for (const codec of ['zstd', 'lz4', 'gzip'] as const) {
-    const found = await containerOf(codec)
-      .readIndex(file)
-      .catch(() => undefined);
+    const found = await unlessDamaged([], () => containerOf(codec).readIndex(file));
     if (found === undefined) continue;
-    const damage = [new LifeboatError('DAMAGE', 'its first bytes are damaged', { offset: 0 })];
+    const damage = [startIsDamaged()];
     return { codec, origin: 'lifeboat', ...found, xzCheck: undefined, damage };
   }
   throw unknownData();
+}
+
+/** What `look` finds; where it finds damage instead, that is put to the rest and the answer is undefined. */
+async function unlessDamaged<T>(damage: LifeboatError[], look: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
+    damage.push(error);
+    return undefined;
+  }
 }
 
 export function unknownData(): LifeboatError {

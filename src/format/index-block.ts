@@ -62,6 +62,15 @@ export function indexBytesFromTrailer(trailer: Buffer): number | undefined {
 }
 
 /**
+ * Whether an index of that length begins with these 40 bytes. To be asked before memory is taken for all of it: a damaged
+ * length can be any.
+ */
+export function beginsIndex(header: Buffer, blockBytes: number): boolean {
+  if (header.length < INDEX_HEADER_BYTES || !header.subarray(0, 8).equals(MAGIC)) return false;
+  return indexBlockBytes(Number(header.readBigUInt64LE(32))) === blockBytes;
+}
+
+/**
  * @param firstOffset where the first frame begins in the file that this index belongs to
  * @throws LifeboatError DAMAGE when anything in it is not as it was written
  */

@@ -2,13 +2,15 @@ import { LifeboatError } from '../error.js';
 import type { Container, WalkedFrame } from './container.js';
 import type { Cursor } from './cursor.js';
 import {
+  beginsIndex,
   decodeIndexBlock,
   encodeIndexBlock,
+  INDEX_HEADER_BYTES,
   INDEX_TRAILER_BYTES,
   indexBlockBytes,
   indexBytesFromTrailer,
 } from './index-block.js';
-import { decodeMarker, encodeMarker, MARKER_BYTES } from './marker.js';
+import { encodeMarker, MARKER_BYTES, parseMarkedStart } from './marker.js';
 import { isSkippableMagic, OUR_SKIPPABLE_MAGIC, SKIPPABLE_HEADER_BYTES, skippableFrame } from './skippable.js';
 
 /**
@@ -16,8 +18,12 @@ import { isSkippableMagic, OUR_SKIPPABLE_MAGIC, SKIPPABLE_HEADER_BYTES, skippabl
  * `file` or `lz4` know by its magic; the marker in a skippable frame; frames; the index in a skippable frame.
  */
 export const LZ4_MAGIC = 0x184d2204;
-/** Magic, FLG (version 1, independent blocks, content checksum), BD (64 KiB), header checksum, end mark, XXH32 of nothing. */
-const EMPTY_FRAME = Buffer.from('04224d186440a700000000055dcc02', 'hex');
+/**
+ * Magic, FLG (version 1, independent blocks, content size, content checksum), BD (64 KiB), content size, header checksum,
+ * end mark, XXH32 of nothing. liblz4 never writes a content size of 0: a file that begins so is ours, cut or not, and none
+ * that somebody made of an empty one.
+ */
+const EMPTY_FRAME = Buffer.from('04224d186c4000000000000000000900000000055dcc02', 'hex');
 const PROLOGUE_BYTES = EMPTY_FRAME.length + SKIPPABLE_HEADER_BYTES + MARKER_BYTES;
 const MAX_FRAME_HEADER_BYTES = 19;
 
@@ -32,9 +38,8 @@ export const lz4Container: Container = {
     Buffer.concat([EMPTY_FRAME, skippableFrame(OUR_SKIPPABLE_MAGIC, encodeMarker('lz4', chunkBytes))]),
 
   parsePrologue(head) {
-    const chunkBytes = decodeMarker('lz4', head.subarray(PROLOGUE_BYTES - MARKER_BYTES, PROLOGUE_BYTES));
-    if (chunkBytes === undefined) return undefined;
-    return this.prologue(chunkBytes).equals(head.subarray(0, PROLOGUE_BYTES)) ? { chunkBytes } : undefined;
+    const markerAt = PROLOGUE_BYTES - MARKER_BYTES;
+    return parseMarkedStart('lz4', head, { whole: this.prologue, markerAt, opening: EMPTY_FRAME });
   },
 
   epilogue: (chunkBytes, table) =>
@@ -47,8 +52,11 @@ export const lz4Container: Container = {
     const blockBytes = indexBytesFromTrailer(trailer);
     const at = file.sizeBytes - (blockBytes ?? 0) - SKIPPABLE_HEADER_BYTES;
     if (blockBytes === undefined || at < PROLOGUE_BYTES) return undefined;
-    const bytes = await file.read(at, SKIPPABLE_HEADER_BYTES + blockBytes);
-    return decodeIndexBlock(bytes.subarray(SKIPPABLE_HEADER_BYTES), PROLOGUE_BYTES);
+    const blockAt = at + SKIPPABLE_HEADER_BYTES;
+    if (!beginsIndex(await file.read(blockAt, INDEX_HEADER_BYTES), blockBytes)) {
+      throw new LifeboatError('DAMAGE', 'the index has no valid start', { offset: at });
+    }
+    return decodeIndexBlock(await file.read(blockAt, blockBytes), PROLOGUE_BYTES);
   },
 
   async walkFrame(cursor, into) {
@@ -90,7 +98,8 @@ async function walkLz4Frame(cursor: Cursor, head: Buffer, into: Buffer | undefin
     length += bytes;
   };
   await take(headerBytes);
-  for (;;) {
+  let blocks = 0;
+  for (; ; blocks++) {
     const blockHead = await cursor.peek(4);
     if (blockHead.length < 4) throw broken('is cut off');
     const block = blockHead.readUInt32LE(0);
@@ -98,5 +107,5 @@ async function walkLz4Frame(cursor: Cursor, head: Buffer, into: Buffer | undefin
     await take(4 + (block & 0x7fffffff) + blockChecksumBytes);
   }
   await take(hasChecksum ? 8 : 4);
-  return { length, plainLength, checked: hasChecksum };
+  return { length, plainLength: plainLength === 0 && blocks > 0 ? undefined : plainLength, checked: hasChecksum };
 }

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { CodecName } from '../codec/codec.js';
+import { LifeboatError } from '../error.js';
 import { codecId } from './index-block.js';
 
 /**
@@ -26,4 +27,38 @@ export function decodeMarker(codec: CodecName, marker: Buffer): number | undefin
   if (marker.length !== MARKER_BYTES) return undefined;
   const chunkBytes = marker.readUInt32LE(12);
   return encodeMarker(codec, chunkBytes).equals(marker) ? chunkBytes : undefined;
+}
+
+export interface MarkedStart {
+  /** All of our start for that chunk size. */
+  whole(chunkBytes: number): Buffer;
+  markerAt: number;
+  /** What a file of ours begins with and no file of another tool does. */
+  opening: Buffer;
+}
+
+/**
+ * Reads the start of a file. A damaged start of ours still has either the opening or the marker's magic, so that no flipped
+ * bit makes a file of another tool of it, which nobody would miss an index in.
+ * @returns undefined for a file of another tool
+ * @throws LifeboatError DAMAGE
+ */
+export function parseMarkedStart(
+  codec: CodecName,
+  head: Buffer,
+  { whole, markerAt, opening }: MarkedStart,
+): { chunkBytes: number } | undefined {
+  const chunkBytes = decodeMarker(codec, head.subarray(markerAt, markerAt + MARKER_BYTES));
+  if (chunkBytes !== undefined) {
+    const expected = whole(chunkBytes);
+    if (expected.equals(head.subarray(0, expected.length))) return { chunkBytes };
+  }
+  const isOurs =
+    head.subarray(0, opening.length).equals(opening) || head.subarray(markerAt, markerAt + MAGIC.length).equals(MAGIC);
+  if (isOurs) throw startIsDamaged();
+  return undefined;
+}
+
+export function startIsDamaged(): LifeboatError {
+  return new LifeboatError('DAMAGE', 'its first bytes are damaged', { offset: 0 });
 }

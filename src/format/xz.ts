@@ -33,8 +33,10 @@ export const xzContainer: Container = {
   epilogueBytes: (table) => indexAndFooter(table, CHECK_CRC64).length,
 
   async readIndex(file) {
+    const header = await file.read(0, STREAM_HEADER_BYTES);
+    if (!header.equals(streamHeader(CHECK_CRC64))) return undefined;
     const found = await readXzIndex(file);
-    return found === undefined || found.check !== CHECK_CRC64 ? undefined : { chunkBytes: 0, table: found.table };
+    return found === undefined ? undefined : { chunkBytes: 0, table: found.table };
   },
 
   async walkFrame(cursor, into) {
@@ -55,7 +57,7 @@ export const xzContainer: Container = {
 
 /**
  * Finds the blocks of a file that is exactly one xz stream, whoever wrote it.
- * @returns undefined for several streams, stream padding, or anything else that is read from front to back instead
+ * @returns undefined for several streams, stream padding, blocks of 4 GiB and more, or anything else that is read from front to back instead
  * @throws LifeboatError DAMAGE if the index of such a stream is broken
  */
 export async function readXzIndex(file: RandomReader): Promise<{ table: FrameTable; check: number } | undefined> {
@@ -64,11 +66,14 @@ export async function readXzIndex(file: RandomReader): Promise<{ table: FrameTab
   const footer = await file.read(file.sizeBytes - FOOTER_BYTES, FOOTER_BYTES);
   const check = header.readUInt8(7) & 0x0f;
   if (!header.equals(streamHeader(check)) || !footer.subarray(10).equals(FOOTER_MAGIC)) return undefined;
+  // A damaged length could ask for any amount of memory.
+  if (footer.readUInt32LE(0) !== crc32(footer.subarray(4, 10))) return undefined;
   const indexBytes = (footer.readUInt32LE(4) + 1) * 4;
   const at = file.sizeBytes - FOOTER_BYTES - indexBytes;
   if (at < STREAM_HEADER_BYTES) return undefined;
   const index = await file.read(at, indexBytes);
   const table = parseIndex(index);
+  if (table === undefined) return undefined;
   // A stream that does not begin at offset 0 is the last of several.
   if (STREAM_HEADER_BYTES + table.storedBytes !== at) return undefined;
   if (!Buffer.concat([index, footer]).equals(indexAndFooter(table, check))) {
@@ -122,16 +127,15 @@ function readNumber(bytes: Buffer, at: number): { value: number; next: number } 
   throw new LifeboatError('DAMAGE', 'a number in the xz headers is broken');
 }
 
-function parseIndex(index: Buffer): FrameTable {
+/** Undefined where a block is too large for the table, as the only one of `xz -T1` is with a large disk. */
+function parseIndex(index: Buffer): FrameTable | undefined {
   const table = createFrameTable(STREAM_HEADER_BYTES, { hasCrc: false, alignBytes: 4 });
   const records = readNumber(index, 1);
   let at = records.next;
   for (let record = 0; record < records.value; record++) {
     const length = readNumber(index, at);
     const plainLength = readNumber(index, length.next);
-    if (length.value > 0xffffffff || plainLength.value > 0xffffffff) {
-      throw new LifeboatError('FAILED', 'an xz block of 4 GiB and more cannot be read in parallel');
-    }
+    if (length.value > 0xffffffff || plainLength.value > 0xffffffff) return undefined;
     table.add(length.value, plainLength.value, 0);
     at = plainLength.next;
   }

@@ -1,9 +1,9 @@
 import { LifeboatError } from '../error.js';
 import type { Container, WalkedFrame } from './container.js';
 import type { Cursor, RandomReader } from './cursor.js';
-import { createFrameTable, type FrameTable } from './frame-table.js';
+import { createFrameTable, type FrameTable, locateFrames } from './frame-table.js';
 import { decodeIndexBlock, encodeIndexBlock, indexBlockBytes } from './index-block.js';
-import { decodeMarker, encodeMarker, MARKER_BYTES } from './marker.js';
+import { encodeMarker, MARKER_BYTES, parseMarkedStart } from './marker.js';
 import { isSkippableMagic, OUR_SKIPPABLE_MAGIC, SKIPPABLE_HEADER_BYTES, skippableFrame } from './skippable.js';
 
 /**
@@ -28,9 +28,8 @@ export const zstdContainer: Container = {
   prologue: (chunkBytes) => skippableFrame(OUR_SKIPPABLE_MAGIC, encodeMarker('zstd', chunkBytes)),
 
   parsePrologue(head) {
-    const chunkBytes = decodeMarker('zstd', head.subarray(SKIPPABLE_HEADER_BYTES, PROLOGUE_BYTES));
-    if (chunkBytes === undefined) return undefined;
-    return this.prologue(chunkBytes).equals(head.subarray(0, PROLOGUE_BYTES)) ? { chunkBytes } : undefined;
+    const opening = this.prologue(0).subarray(0, SKIPPABLE_HEADER_BYTES);
+    return parseMarkedStart('zstd', head, { whole: this.prologue, markerAt: SKIPPABLE_HEADER_BYTES, opening });
   },
 
   epilogue(chunkBytes, table) {
@@ -46,9 +45,8 @@ export const zstdContainer: Container = {
     const blockBytes = indexBlockBytes(entries - 2);
     const at = file.sizeBytes - seekTableBytes(entries - 2) - blockBytes - SKIPPABLE_HEADER_BYTES;
     if (at < PROLOGUE_BYTES) return undefined;
-    const bytes = await file.read(at, SKIPPABLE_HEADER_BYTES + blockBytes);
-    if (bytes.readUInt32LE(0) !== OUR_SKIPPABLE_MAGIC || bytes.readUInt32LE(4) !== blockBytes) return undefined;
-    return decodeIndexBlock(bytes.subarray(SKIPPABLE_HEADER_BYTES), PROLOGUE_BYTES);
+    if (!(await isSkippableFrame(file, at, OUR_SKIPPABLE_MAGIC, blockBytes))) return undefined;
+    return decodeIndexBlock(await file.read(at + SKIPPABLE_HEADER_BYTES, blockBytes), PROLOGUE_BYTES);
   },
 
   async walkFrame(cursor, into) {
@@ -96,6 +94,12 @@ async function readSeekFooter(file: RandomReader): Promise<number | undefined> {
   return footer.readUInt32LE(0);
 }
 
+/** To be asked before memory is taken for what lies in such a frame: a damaged length can be any. */
+async function isSkippableFrame(file: RandomReader, at: number, magic: number, payloadBytes: number): Promise<boolean> {
+  const header = await file.read(at, SKIPPABLE_HEADER_BYTES);
+  return header.readUInt32LE(0) === magic && header.readUInt32LE(4) === payloadBytes;
+}
+
 /** The frames of a seekable file that another tool wrote, or undefined if it has no seek table that covers it all. */
 export async function readForeignSeekTable(file: RandomReader): Promise<FrameTable | undefined> {
   if (file.sizeBytes < SEEK_FOOTER_BYTES) return undefined;
@@ -107,13 +111,26 @@ export async function readForeignSeekTable(file: RandomReader): Promise<FrameTab
   const tableBytes = SKIPPABLE_HEADER_BYTES + entries * entryBytes + SEEK_FOOTER_BYTES;
   const tableAt = file.sizeBytes - tableBytes;
   if (tableAt < 0) return undefined;
+  const payloadBytes = tableBytes - SKIPPABLE_HEADER_BYTES;
+  if (!(await isSkippableFrame(file, tableAt, SEEK_TABLE_MAGIC, payloadBytes))) return undefined;
   const bytes = await file.read(tableAt, tableBytes);
-  if (bytes.readUInt32LE(0) !== SEEK_TABLE_MAGIC || bytes.readUInt32LE(4) !== tableBytes - 8) return undefined;
   const table = createFrameTable(0, { hasCrc: false });
   for (let at = SKIPPABLE_HEADER_BYTES; at < tableBytes - SEEK_FOOTER_BYTES; at += entryBytes) {
     table.add(bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4), 0);
   }
-  return table.storedBytes === tableAt ? table : undefined;
+  return table.storedBytes === tableAt && (await emptyOnesAreSkippable(file, table)) ? table : undefined;
+}
+
+/** Frames without plaintext are passed over, so that a table which says 0 of a frame with data would lose it unseen. */
+async function emptyOnesAreSkippable(file: RandomReader, table: FrameTable): Promise<boolean> {
+  for (const { offset, length, plainLength } of locateFrames(table)) {
+    if (plainLength > 0) continue;
+    if (length < SKIPPABLE_HEADER_BYTES) return false;
+    const header = await file.read(offset, SKIPPABLE_HEADER_BYTES);
+    const isSkippable = isSkippableMagic(header.readUInt32LE(0));
+    if (!isSkippable || header.readUInt32LE(4) !== length - SKIPPABLE_HEADER_BYTES) return false;
+  }
+  return true;
 }
 
 async function walkZstdFrame(cursor: Cursor, head: Buffer, into: Buffer | undefined): Promise<WalkedFrame> {
@@ -139,6 +156,7 @@ async function walkZstdFrame(cursor: Cursor, head: Buffer, into: Buffer | undefi
     length += bytes;
   };
   await take(headerBytes);
+  let blockBytes = 0;
   for (let last = false; !last; ) {
     const blockHead = await cursor.peek(3);
     if (blockHead.length < 3) throw broken('is cut off');
@@ -146,10 +164,11 @@ async function walkZstdFrame(cursor: Cursor, head: Buffer, into: Buffer | undefi
     const type = (block >> 1) & 3;
     if (type === 3) throw broken('has a block of an unknown type');
     last = (block & 1) !== 0;
+    blockBytes += block >> 3;
     await take(3 + (type === 1 ? 1 : block >> 3));
   }
   if (hasChecksum) await take(4);
-  return { length, plainLength, checked: hasChecksum };
+  return { length, plainLength: plainLength === 0 && blockBytes > 0 ? undefined : plainLength, checked: hasChecksum };
 }
 
 function contentSize(head: Buffer, at: number, bytes: number): number | undefined {

@@ -5,12 +5,14 @@ export type EngineChoice = 'auto' | EngineName;
 
 /**
  * The engine to use: native where its library is there, else portable.
- * @throws LifeboatError FAILED with what to install if there is none
+ * @throws LifeboatError FAILED with what to install if there is none, USAGE if the codec never has that engine
  */
 export function chooseEngine(codec: Codec, choice: EngineChoice): EngineName {
   if (choice !== 'auto') {
     const missing = codec.missing(choice);
-    if (missing !== undefined) throw new LifeboatError('FAILED', missing);
+    // An engine that the codec never has is asked for in vain on any host.
+    const never = codec.levels(choice) === undefined;
+    if (missing !== undefined) throw new LifeboatError(never ? 'USAGE' : 'FAILED', missing);
     return choice;
   }
   const missing = codec.missing('native');

@@ -15,6 +15,7 @@ import { type ChunkSource, extentSource, streamSource } from '../stream/chunk-so
 import { createRescuer, type Rescuer } from '../stream/rescue.js';
 import { type Saved, type SaveProgress, saveImage } from '../stream/save.js';
 import { bottleneckOf } from '../stream/stages.js';
+import { preparePipe, STDIN } from '../stream/stdio.js';
 import { createThrottle } from '../stream/throttle.js';
 import { VERSION } from '../version.js';
 import { chooseEncoder } from './choose-engine.js';
@@ -33,7 +34,6 @@ export interface ImageResult {
   partial: boolean;
 }
 
-const STDIN = 0;
 /** Two frames' worth of memory for each thread must stay affordable; also what a slow codec needs to be stoppable. */
 export const MAX_CHUNK_BYTES = 64 * 1024 * 1024;
 
@@ -119,6 +119,9 @@ async function saveTo(
     warn(
       `"${source.path}" has grown from ${source.sizeBytes} to ${sizeNow} bytes: only the first ${source.sizeBytes} are saved`,
     );
+  }
+  if (source === undefined && saved.table.plainBytes === 0) {
+    warn('stdin was empty: the image holds 0 bytes. If it came through a pipe, look at what was to fill that');
   }
   const badRanges = rescuer?.badRanges() ?? [];
   const lostBytes = badRanges.reduce((sum, range) => sum + range.length, 0);
@@ -217,7 +220,7 @@ function indexOf(plan: Plan, { table }: Saved): Buffer | undefined {
 }
 
 function chunkSourceOf(source: Source | undefined, rescuer: Rescuer | undefined, signal: AbortSignal): ChunkSource {
-  if (source === undefined) return streamSource(STDIN, 'stdin', signal);
+  if (source === undefined) return streamSource(preparePipe(STDIN), 'stdin', signal);
   const { path, sizeBytes } = source;
   const extents = source.kind === 'file' ? fileExtents(source.fd, sizeBytes) : wholeExtent(sizeBytes);
   return extentSource({ file: source, path, sizeBytes, extents: checkExtents(extents, sizeBytes), rescuer });

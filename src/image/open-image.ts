@@ -84,7 +84,8 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
 
   const shape = await identifyFile(reader);
   const manifest = bindManifest(source, shape, beside, notes);
-  const detached = containerOf(shape.codec).selfProving ? undefined : detachedTable(source, manifest, shape.damage);
+  const { selfProving } = containerOf(shape.codec);
+  const detached = selfProving ? undefined : detachedTable(source, manifest, shape.damage, notes);
   const located = detached ?? shape.table ?? (await findFrames(reader, shape, options, notes));
   // Blocks of other tools can be as large as they like; those are decoded from front to back.
   const fits = located !== undefined && largestFrame(located).plainBytes <= MAX_PARALLEL_FRAME_BYTES;
@@ -177,10 +178,14 @@ function detachedTable(
   source: Source,
   manifest: Manifest | undefined,
   damage: LifeboatError[],
+  notes: string[],
 ): FrameTable | undefined {
-  if (manifest === undefined || manifest.image.index === null) return undefined;
-  const block = Buffer.from(manifest.image.index, 'base64');
-  if (sha256(block) !== manifest.image.indexHash) return undefined;
+  if (manifest === undefined) return undefined;
+  const block = Buffer.from(manifest.image.index ?? '', 'base64');
+  if (sha256(block) !== manifest.image.indexHash) {
+    notes.push(`"${source.path}.json" is damaged: its index is not the one that it tells the hash of. It is ignored`);
+    return undefined;
+  }
   const { table } = decodeIndexBlock(block, 0);
   if (table.storedBytes !== source.sizeBytes) {
     damage.push(
@@ -223,7 +228,12 @@ async function openRaw(
 ): Promise<OpenImage> {
   const damage: LifeboatError[] = [];
   const manifest = beside?.image.codec === 'none' ? beside : undefined;
-  const detached = detachedTable(source, manifest, damage);
+  const detached = detachedTable(source, manifest, damage, notes);
+  if (manifest !== undefined && detached === undefined && !options.raw) {
+    throw new LifeboatError('DAMAGE', `"${source.path}.json" says that it is a raw disk, but is damaged itself`, {
+      hint: 'if it is a raw disk, say so with -c none; nothing proves it whole then',
+    });
+  }
   const table = detached ?? evenTable(source.sizeBytes);
   return {
     path: source.path,

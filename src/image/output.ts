@@ -1,15 +1,18 @@
-import { closeSync, constants, ftruncateSync, openSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, type Stats, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { isatty } from 'node:tty';
 import { checkFileFits, refuseTooLarge } from '../device/file-limits.js';
 import { liesOn } from '../device/same-disk.js';
 import type { Source } from '../device/source.js';
-import { fromSystem, LifeboatError } from '../error.js';
+import { LifeboatError } from '../error.js';
 import { type ByteSink, fileSink, streamSink } from '../stream/byte-sink.js';
+import { preparePipe, STDOUT } from '../stream/stdio.js';
 import type { ImageOptions } from './image-options.js';
-import { createPartialFile, type PartialFile } from './partial-file.js';
+import { openWritable } from './open-writable.js';
+import { createPartialFile, type PartialFile, refuseMissingDevice, resolveFinalPath } from './partial-file.js';
 import type { RunReport } from './report.js';
-import { refuseForeignSidecars } from './sidecars.js';
+import { refuseForeignSidecars, refuseOddSidecars } from './sidecars.js';
 
 /** Where an image goes: a file that gets its name at the end, or a pipe or device that takes the bytes as they come. */
 export interface ImageOutput {
@@ -24,7 +27,6 @@ export interface ImageOutput {
   close(): void;
 }
 
-const STDOUT = 1;
 /** The longest that is put behind the name of an image. */
 const LONGEST_SUFFIX = '.sha256.partial';
 const LONGEST_NAME_BYTES = 255;
@@ -39,16 +41,25 @@ export async function openOutput(
   const startedAt = new Date();
   const log = (lines: string[]) =>
     [`${startedAt.toISOString()} lifeboat image ${options.source} -o ${out}`, ...lines, ''].join('\n');
-  if (out === '-') return streamOutput(STDOUT, 'stdout', log, () => undefined);
+  if (out === '-') {
+    refuseStdout(source);
+    return streamOutput(preparePipe(STDOUT), 'stdout', log, () => undefined);
+  }
   const stats = statSync(out, { throwIfNoEntry: false });
   if (stats?.isCharacterDevice() === true || stats?.isFIFO() === true) {
+    if (options.verify) {
+      throw new LifeboatError('USAGE', `--verify cannot read back what went to "${out}": it is no regular file`);
+    }
     if (options.dryRun) return streamOutput(-1, out, log, () => undefined);
-    const fd = openForStream(out);
+    const fd = await openWritable(out, options.signal);
     return streamOutput(fd, out, log, () => closeSync(fd));
   }
   refuseOtherKinds(out, stats);
-  if (source !== undefined) refuseOwnDisk(out, stats, source);
-  if (!options.force) refuseForeignSidecars(out);
+  if (stats === undefined) refuseMissingDevice('write an image to', out);
+  const finalPath = resolveFinalPath(out);
+  if (source !== undefined) refuseOwnDisk(out, finalPath, source);
+  refuseOddSidecars(finalPath);
+  if (!options.force) refuseForeignSidecars(finalPath);
   if (Buffer.byteLength(basename(out) + LONGEST_SUFFIX) > LONGEST_NAME_BYTES) {
     throw new LifeboatError(
       'USAGE',
@@ -91,14 +102,6 @@ function streamOutput(fd: number, name: string, log: ImageOutput['log'], close: 
   return { sink: streamSink(fd, name), name, file: undefined, log, finish: () => Promise.resolve(), close };
 }
 
-function openForStream(path: string): number {
-  try {
-    return openSync(path, constants.O_WRONLY);
-  } catch (error) {
-    throw fromSystem(error, 'open', path);
-  }
-}
-
 function refuseOtherKinds(out: string, stats: Stats | undefined): void {
   if (stats?.isBlockDevice() === true) {
     throw new LifeboatError('USAGE', `Cannot write an image on to "${out}": it is a block device`, {
@@ -112,17 +115,33 @@ function refuseOtherKinds(out: string, stats: Stats | undefined): void {
   }
 }
 
-function refuseOwnDisk(out: string, stats: Stats | undefined, source: Source): void {
-  if (stats !== undefined && realpathSync(out) === source.realPath) {
-    throw new LifeboatError('USAGE', `Cannot image "${source.path}" into itself`);
-  }
-  const directory = dirname(out);
-  if (source.rdev === undefined || statSync(directory, { throwIfNoEntry: false }) === undefined) return;
-  if (liesOn(directory, source.rdev)) {
-    throw new LifeboatError('USAGE', `Cannot write "${out}": it lies on "${source.path}", which is being imaged`, {
-      hint: 'name a file on another disk or a network share, or - for a pipe: -o - | ssh nas "cat > disk.img.zst"',
+/** Whether stdout is a file on the disk that is imaged, by the shell's redirection, or a terminal. */
+function refuseStdout(source: Source | undefined): void {
+  if (isatty(STDOUT)) {
+    throw new LifeboatError('USAGE', 'Cannot write an image to a terminal', {
+      hint: 'name a file after -o, or pipe it on: -o - | ssh nas "cat > disk.img.zst"',
     });
   }
+  if (source?.rdev === undefined || !fstatSync(STDOUT).isFile()) return;
+  if (liesOn(`/proc/self/fd/${STDOUT}`, source.rdev)) throw onOwnDisk('stdout', source);
+}
+
+/** @param finalPath where the image would lie, behind symbolic links */
+function refuseOwnDisk(out: string, finalPath: string, source: Source): void {
+  if (finalPath === source.realPath) {
+    throw new LifeboatError('USAGE', `Cannot image "${source.path}" into itself`, {
+      hint: 'name another file after -o',
+    });
+  }
+  const directory = dirname(finalPath);
+  if (source.rdev === undefined || statSync(directory, { throwIfNoEntry: false }) === undefined) return;
+  if (liesOn(directory, source.rdev)) throw onOwnDisk(`"${out}"`, source);
+}
+
+function onOwnDisk(what: string, source: Source): LifeboatError {
+  return new LifeboatError('USAGE', `Cannot write ${what}: it lies on "${source.path}", which is being imaged`, {
+    hint: 'name a file on another disk or a network share, or - for a pipe: -o - | ssh nas "cat > disk.img.zst"',
+  });
 }
 
 const FAT_MAX_FILE_BYTES = 2 ** 32 - 1;

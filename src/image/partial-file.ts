@@ -64,15 +64,19 @@ export function createPartialFile(path: string, force: boolean): PartialFile {
       }
     },
     commit() {
-      const done = force ? 'unsupported' : renameNoReplace(partialPath, finalPath);
-      if (done === false) refuseExisting(finalPath);
-      if (done === 'unsupported') {
-        if (!force) refuseExisting(finalPath);
-        renameSync(partialPath, finalPath);
+      try {
+        const done = force ? 'unsupported' : renameNoReplace(partialPath, finalPath);
+        if (done === false) refuseExisting(finalPath);
+        if (done === 'unsupported') {
+          if (!force) refuseExisting(finalPath);
+          renameSync(partialPath, finalPath);
+        }
+        committed = true;
+        unfinished.delete(file);
+        syncDirectory(dirname(finalPath));
+      } catch (error) {
+        throw fromSystem(error, 'give its name to', finalPath);
       }
-      committed = true;
-      unfinished.delete(file);
-      syncDirectory(dirname(finalPath));
     },
     close() {
       if (!open) return;
@@ -99,6 +103,14 @@ export function resolveFinalPath(path: string): string {
   return path;
 }
 
+/** A slip in a device's name would make a file in /dev, which is memory. */
+export function refuseMissingDevice(action: string, path: string): void {
+  if (!/^\/dev\/(?!shm\/)/.test(path)) return;
+  throw new LifeboatError('FAILED', `Cannot ${action} "${path}": there is no such device`, {
+    hint: 'lsblk -o NAME,SIZE,MODEL,MOUNTPOINTS lists the disks of this host',
+  });
+}
+
 function refuseExisting(path: string): void {
   if (existsSync(path)) {
     throw new LifeboatError('FAILED', `Cannot write "${path}": it exists already`, {
@@ -113,16 +125,37 @@ function refuseExisting(path: string): void {
  */
 function claim(path: string): number {
   for (let attempt = 0; attempt < SECOND_TRIES; attempt++) {
-    try {
-      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
-      if (flockExclusive(fd) && isStill(path, fd)) return fd;
-      closeSync(fd);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fromSystem(error, 'create', path);
+    const fd = createNew(path);
+    if (fd === undefined) {
       removeDead(path);
+      continue;
     }
+    try {
+      if (flockExclusive(fd) && isStill(path, fd)) return fd;
+    } catch (error) {
+      if (isStill(path, fd)) unlinkSync(path);
+      closeSync(fd);
+      throw fromSystem(error, 'lock', path);
+    }
+    closeSync(fd);
   }
   throw busy(path);
+}
+
+/** Undefined where something has the name already. */
+function createNew(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return undefined;
+    if (code !== 'ENOENT') throw fromSystem(error, 'create', path);
+    const directory = dirname(path);
+    throw new LifeboatError('FAILED', `Cannot create "${path}": there is no directory "${directory}"`, {
+      hint: `mount what belongs there, or make it: mkdir -p "${directory}"`,
+      cause: error,
+    });
+  }
 }
 
 function removeDead(path: string): void {
@@ -130,17 +163,24 @@ function removeDead(path: string): void {
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return;
+    if (code === 'ELOOP') throw notOurs(path, 'a symbolic link');
     throw fromSystem(error, 'replace', path);
   }
   try {
-    if (!fstatSync(fd).isFile())
-      throw new LifeboatError('FAILED', `Cannot replace "${path}": it is not a regular file`);
+    if (!fstatSync(fd).isFile()) throw notOurs(path, 'no regular file');
     if (!flockExclusive(fd)) throw busy(path);
     if (isStill(path, fd)) unlinkSync(path);
   } finally {
     closeSync(fd);
   }
+}
+
+function notOurs(path: string, what: string): LifeboatError {
+  return new LifeboatError('FAILED', `Cannot replace "${path}": it is ${what}, so no run of lifeboat left it`, {
+    hint: `look at it (ls -ld "${path}") and move it away, or choose another name`,
+  });
 }
 
 function isStill(path: string, fd: number): boolean {

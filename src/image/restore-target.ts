@@ -1,17 +1,17 @@
-import { closeSync, constants, fsync, ftruncateSync, openSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, constants, fsync, ftruncateSync, realpathSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { openDirect } from '../device/direct.js';
-import { checkFileFits } from '../device/file-limits.js';
 import { openTargetDevice, type Target } from '../device/target.js';
 import { fromSystem, LifeboatError } from '../error.js';
 import { alignedBuffer, dropCache, flushDeviceCache, rereadPartitions } from '../native/libc.js';
 import type { PlainRange, PlainSink, PutRecord } from '../stream/plain-sink.js';
 import { deviceSink, pipeSink, sparseFileSink } from '../stream/plain-writers.js';
 import { type ReadableAt, readAt } from '../stream/read-at.js';
+import { preparePipe, STDOUT } from '../stream/stdio.js';
 import type { OpenImage } from './open-image.js';
-import { createPartialFile } from './partial-file.js';
+import { openWritable } from './open-writable.js';
+import { createPartialFile, refuseMissingDevice } from './partial-file.js';
 import type { RunReport } from './report.js';
 import type { RestoreOptions } from './restore.js';
 
@@ -25,10 +25,10 @@ export interface RestoreTarget {
   /** Reads back past the cache what was put. */
   check(records: PutRecord[], report: RunReport): Promise<void>;
   commit(): void;
+  /** For the user, if the run ends between `begin` and `commit`: what the target is like then. */
+  abandoned: string | undefined;
   close(): void;
 }
-
-const STDOUT = 1;
 
 /** @throws LifeboatError before anything is written, where it cannot or must not be restored to */
 export async function openRestoreTarget(
@@ -39,7 +39,7 @@ export async function openRestoreTarget(
 ): Promise<RestoreTarget> {
   const { target } = options;
   const sizeBytes = range === undefined ? image.plainBytes : range.end - range.start;
-  if (target === '-') return streamTarget(STDOUT, 'stdout', () => undefined);
+  if (target === '-') return streamTarget(preparePipe(STDOUT), 'stdout', () => undefined);
   const stats = statSync(target, { throwIfNoEntry: false });
   if (stats?.isBlockDevice() === true) return deviceTarget(options, image, sizeBytes, report);
   if (stats?.isDirectory() === true) {
@@ -48,24 +48,20 @@ export async function openRestoreTarget(
     });
   }
   if (stats?.isCharacterDevice() === true || stats?.isFIFO() === true) {
+    if (options.check) {
+      throw new LifeboatError('USAGE', `--check cannot read back what went to "${target}": it is no regular file`);
+    }
     if (options.dryRun) return streamTarget(-1, target, () => undefined);
-    const fd = openToWrite(target);
+    const fd = await openWritable(target, options.signal);
     return streamTarget(fd, target, () => closeSync(fd));
   }
-  if (/^\/dev\//.test(target) && stats === undefined) {
-    throw new LifeboatError('FAILED', `Cannot restore to "${target}": there is no such device`, {
-      hint: 'lsblk -o NAME,SIZE,MODEL,MOUNTPOINTS lists the disks of this host',
+  if (stats === undefined) refuseMissingDevice('restore to', target);
+  else if (options.image !== '-' && realpathSync(target) === realpathSync(options.image)) {
+    throw new LifeboatError('USAGE', `Cannot restore "${options.image}" into itself: the image would be lost`, {
+      hint: 'name another file after -o',
     });
   }
   return fileTarget(options, sizeBytes);
-}
-
-function openToWrite(path: string): number {
-  try {
-    return openSync(path, constants.O_WRONLY);
-  } catch (error) {
-    throw fromSystem(error, 'open', path);
-  }
 }
 
 function streamTarget(fd: number, path: string, close: () => void): RestoreTarget {
@@ -75,22 +71,19 @@ function streamTarget(fd: number, path: string, close: () => void): RestoreTarge
     finish: () => Promise.resolve(),
     check: () => Promise.resolve(),
     commit: () => undefined,
+    abandoned: undefined,
     close,
   };
 }
 
-async function fileTarget(options: RestoreOptions, sizeBytes: number | undefined): Promise<RestoreTarget> {
+function fileTarget(options: RestoreOptions, sizeBytes: number | undefined): RestoreTarget {
   const { target, force } = options;
-  const directory = dirname(target);
-  // Holes need no room, and how much of it is holes only decoding tells: of the size only what can never be is refused.
-  if (sizeBytes !== undefined && statSync(directory, { throwIfNoEntry: false }) !== undefined) {
-    await checkFileFits(directory, 0);
-  }
   const file = createPartialFile(target, force);
   const directFd = openDirect(file.partialPath, constants.O_RDWR);
   return {
     sink: sparseFileSink({ path: file.partialPath, fd: file.fd, directFd }),
     async begin() {
+      // Holes need no room, and how much is holes only decoding tells. What FAT can never hold fails here.
       if (sizeBytes !== undefined) setLength(file.fd, sizeBytes, file.partialPath);
     },
     async finish(endBytes) {
@@ -102,6 +95,7 @@ async function fileTarget(options: RestoreOptions, sizeBytes: number | undefined
       await checkWritten({ fd: file.fd, directFd }, target, records, options.signal, report);
     },
     commit: () => file.commit(),
+    abandoned: undefined,
     close() {
       if (directFd !== undefined) closeSync(directFd);
       file.close();
@@ -159,6 +153,7 @@ async function deviceTarget(
     commit() {
       rereadPartitions(device.fd);
     },
+    abandoned: `"${path}" is overwritten, but does not hold the whole image: do not boot from it, restore it again`,
     close: () => device.close(),
   };
 }

@@ -104,7 +104,11 @@ async function restoreTo(
     });
     const [broken] = decoded.structure;
     if (broken !== undefined && !salvage) throw imageError(image, broken);
+    for (const { plainOffset = 0, plainLength = 0 } of decoded.frames) {
+      endBytes = Math.max(endBytes, plainOffset + plainLength);
+    }
     if (image.plainBytes !== undefined) endBytes = image.plainBytes;
+    if (range !== undefined && endBytes < range.end && !salvage) throw beyondEnd(range, endBytes);
     if (range !== undefined) endBytes = Math.max(0, Math.min(endBytes, range.end) - range.start);
     await target.finish(endBytes);
     stopFollowing();
@@ -119,6 +123,9 @@ async function restoreTo(
       checked: options.check,
       times: decoded.times,
     });
+  } catch (error) {
+    if (target.abandoned !== undefined) report.warn(target.abandoned);
+    throw error;
   } finally {
     stopFollowing();
   }
@@ -143,9 +150,15 @@ function rangeOf({ range }: RestoreOptions, image: OpenImage): PlainRange | unde
   if (range === undefined) return undefined;
   const end = range.offset + range.length;
   if (image.plainBytes !== undefined && end > image.plainBytes) {
-    throw new LifeboatError('USAGE', `The range ends at ${end}, but the image holds ${image.plainBytes} bytes`);
+    throw beyondEnd({ start: range.offset, end }, image.plainBytes);
   }
   return { start: range.offset, end };
+}
+
+function beyondEnd({ end }: PlainRange, plainBytes: number): LifeboatError {
+  return new LifeboatError('USAGE', `The range ends at ${end}, but the image holds ${plainBytes} bytes`, {
+    hint: `name a range that ends at ${plainBytes} or before`,
+  });
 }
 
 function lostRanges(frames: FrameDamage[], range: PlainRange | undefined): { offset: number; length: number }[] {

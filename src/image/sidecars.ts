@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fromSystem, LifeboatError } from '../error.js';
 import { type Manifest, parseManifest } from '../format/manifest.js';
@@ -21,6 +21,17 @@ export function refuseForeignSidecars(imagePath: string): void {
   });
 }
 
+/** What cannot be replaced by a rename would be found only at the end, with the image half replaced. */
+export function refuseOddSidecars(imagePath: string): void {
+  for (const suffix of SUFFIXES) {
+    const path = imagePath + suffix;
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) continue;
+    throw new LifeboatError('FAILED', `Cannot write "${path}": it is a directory`, {
+      hint: 'move it away, or choose another name for the image',
+    });
+  }
+}
+
 export function readManifest(imagePath: string): Manifest | undefined {
   const path = `${imagePath}.json`;
   try {
@@ -36,9 +47,15 @@ export function readManifest(imagePath: string): Manifest | undefined {
 /** The SHA-256 that `IMAGE.sha256` tells for it, in hexadecimal. */
 export function readChecksumFile(imagePath: string): string | undefined {
   const path = `${imagePath}.sha256`;
-  if (!existsSync(path)) return undefined;
-  const line = /^([0-9a-f]{64}) [ *](.+)$/m.exec(readFileSync(path, 'utf8'));
-  return line?.[2] === basename(imagePath) ? line[1] : undefined;
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw fromSystem(error, 'read', path);
+  }
+  const name = basename(imagePath);
+  return [...text.matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].find((line) => line[2] === name)?.[1];
 }
 
 export interface SidecarTexts {

@@ -1,4 +1,4 @@
-import { sizeInWords } from '../device/sizes.js';
+import { roundSize } from '../device/sizes.js';
 import type { Manifest } from '../format/manifest.js';
 
 /** "812 MiB/s": whole numbers are all that anybody needs, except where they would be 0. */
@@ -9,10 +9,10 @@ export function rateInWords(bytes: number, ms: number): string {
 
 /** "2 h 5 min", "3 min 7 s", "4.2 s". */
 export function timeInWords(ms: number): string {
-  const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
@@ -22,12 +22,12 @@ const STAGE_WORDS: Readonly<Record<string, string>> = { reading: 'reading', code
 export function imageSummary({ source, image, timing }: Manifest): string[] {
   const share = (ms: number) => `${Math.round((100 * ms) / Math.max(timing.wallMs, 1))} %`;
   return [
-    `${sizeInWords(source.sizeBytes)} in ${timeInWords(timing.wallMs)}, ${rateInWords(source.sizeBytes, timing.wallMs)}; ` +
-      `image ${sizeInWords(image.sizeBytes)}, ratio ${image.ratio.toFixed(2)}` +
+    `${roundSize(source.sizeBytes)} in ${timeInWords(timing.wallMs)}, ${rateInWords(source.sizeBytes, timing.wallMs)}; ` +
+      `image ${roundSize(image.sizeBytes)}, ratio ${image.ratio.toFixed(2)}` +
       (image.verified ? '; read back and proven' : ''),
     `${image.codec} ${image.codec === 'none' ? '' : `level ${image.level}, `}${image.engine} engine, ` +
-      `${image.threads} ${image.threads === 1 ? 'thread' : 'threads'}, chunks of ${sizeInWords(image.chunkBytes)}; ` +
-      `zeros ${sizeInWords(source.zeroBytes)}, of them not read ${sizeInWords(source.skippedBytes)}`,
+      `${image.threads} ${image.threads === 1 ? 'thread' : 'threads'}, chunks of ${roundSize(image.chunkBytes)}; ` +
+      `zeros ${roundSize(source.zeroBytes)}, of them not read ${roundSize(source.skippedBytes)}`,
     `bottleneck: ${STAGE_WORDS[timing.bottleneck] ?? timing.bottleneck} ` +
       `(busy: reading ${share(timing.readMs)}, compressing ${share(timing.codecMs / image.threads)}, writing ${share(timing.writeMs)})`,
   ];

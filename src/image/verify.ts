@@ -7,6 +7,7 @@ import type { LoadProgress } from '../stream/load.js';
 import { nowhere, type PlainSink } from '../stream/plain-sink.js';
 import { readSome } from '../stream/read-at.js';
 import type { StageTimes } from '../stream/stages.js';
+import { preparePipe, STDIN } from '../stream/stdio.js';
 import type { EngineChoice } from './choose-engine.js';
 import { damageInWords, decodeImage } from './decode.js';
 import { type OpenImage, type OpenOptions, openImageFile } from './open-image.js';
@@ -43,10 +44,8 @@ export interface VerifyResult {
   times: StageTimes | undefined;
 }
 
-const STDIN = 0;
-
 export function openImage(path: string, options: OpenOptions): Promise<OpenImage> {
-  return path === '-' ? openImageStream(STDIN, 'stdin', options) : openImageFile(path, options);
+  return path === '-' ? openImageStream(preparePipe(STDIN), 'stdin', options) : openImageFile(path, options);
 }
 
 /** Looks at all of an image and tells everything that is wrong with it. Throws only where it cannot look. */

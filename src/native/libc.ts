@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { constants, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { getSystemErrorMap } from 'node:util';
 
@@ -25,6 +25,9 @@ const FALLOC_KEEP_SIZE = 1;
 const FALLOC_PUNCH_HOLE = 2;
 const AT_FDCWD = -100;
 const RENAME_NOREPLACE = 1;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const F_SETPIPE_SZ = 1031;
 
 const IOPRIO_SET: Readonly<Record<string, number>> = { x64: 251, arm64: 30 };
 const IOPRIO_WHO_PROCESS = 1;
@@ -59,6 +62,7 @@ function bind() {
     renameat2: library.func(
       'int renameat2(int fromDir, const char *from, int toDir, const char *to, unsigned int flags)',
     ),
+    fcntl: library.func('int fcntl(int fd, int command, long argument)'),
     syscall: library.func('long syscall(long number, long first, long second, long third)'),
   };
 }
@@ -225,6 +229,21 @@ export function setIoPriority(priority: number): void {
     const errno = libc().errno();
     if (codeOf(errno) !== 'ESRCH') throw systemError(errno, 'ioprio_set');
   }
+}
+
+/**
+ * Makes writes to a pipe or terminal wait instead of failing with EAGAIN: Node makes stdout non-blocking as soon as
+ * `process.stdout` is looked at.
+ */
+export function makeBlocking(fd: number): void {
+  const flags = check(libc().fcntl(fd, F_GETFL, 0), 'fcntl(F_GETFL)');
+  if ((flags & constants.O_NONBLOCK) !== 0)
+    check(libc().fcntl(fd, F_SETFL, flags & ~constants.O_NONBLOCK), 'fcntl(F_SETFL)');
+}
+
+/** Best effort: false for what is no pipe, and where the system grants no more. */
+export function enlargePipe(fd: number, bytes: number): boolean {
+  return libc().fcntl(fd, F_SETPIPE_SZ, bytes) >= 0;
 }
 
 /** Memory whose address suits O_DIRECT, whose length is as given. */
