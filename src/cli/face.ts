@@ -68,5 +68,6 @@ export function errorInWords(error: LifeboatError): string {
 
 function painted(colour: 'red' | 'yellow', text: string): string {
   const wanted = process.stderr.isTTY === true && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb';
-  return wanted ? styleText(colour, text) : text;
+  // It would look at stdout, and take an empty NO_COLOR for a full one.
+  return wanted ? styleText(colour, text, { validateStream: false }) : text;
 }

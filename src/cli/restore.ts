@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { type RestoreResult, restoreImage } from '../image/restore.js';
-import { rateInWords, timeInWords } from '../image/summary.js';
+import { rateInWords, stagesInWords, timeInWords } from '../image/summary.js';
 import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
@@ -80,4 +80,5 @@ function tell(result: RestoreResult, face: Face): void {
     `${roundSize(result.plainBytes)} in ${timeInWords(wallMs)}, ${rateInWords(result.plainBytes, wallMs)}; ` +
       `zeros ${roundSize(result.zeroBytes)}; ${result.codec}, ${result.engine} engine, ${result.threads} threads${checked}`,
   );
+  if (result.times !== undefined) face.say(stagesInWords(result.times, 'decoding'));
 }

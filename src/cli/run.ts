@@ -49,7 +49,7 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
     chosen = verb;
   };
   refuseEmpty(args);
-  const parser = yargs(args.map((arg) => (arg === '-' ? HIDDEN_DASH : arg)))
+  const parser = yargs(withoutDoubleDash(args).map((arg) => (arg === '-' ? HIDDEN_DASH : arg)))
     .scriptName('lifeboat')
     .usage("lifeboat COMMAND\n\nImages a host's boot disk in parallel, proves the image, and restores it.")
     .version(VERSION)
@@ -79,6 +79,14 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
   addBench(parser, choose);
   await parser.parseAsync();
   return chosen;
+}
+
+/** What follows `--` are paths, which yargs would not take for the places of a command. */
+function withoutDoubleDash(args: string[]): string[] {
+  const at = args.indexOf('--');
+  if (at < 0) return args;
+  const paths = args.slice(at + 1).map((arg) => (/^-./.test(arg) ? `./${arg}` : arg));
+  return [...args.slice(0, at), ...paths];
 }
 
 /** @returns the exit status */

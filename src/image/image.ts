@@ -10,7 +10,7 @@ import { containerOf } from '../format/containers.js';
 import { encodeIndexBlock } from '../format/index-block.js';
 import { encodeManifest, type Manifest } from '../format/manifest.js';
 import { encodeRescueMap } from '../format/rescue-map.js';
-import { setIoPriority } from '../native/libc.js';
+import { dropCache, setIoPriority } from '../native/libc.js';
 import { type ChunkSource, extentSource, streamSource } from '../stream/chunk-source.js';
 import { createRescuer, type Rescuer } from '../stream/rescue.js';
 import { type Saved, type SaveProgress, saveImage } from '../stream/save.js';
@@ -176,6 +176,8 @@ async function finishFile(
   if (file === undefined) return;
   await output.finish();
   if (options.verify) {
+    // Where the file system refuses O_DIRECT, what is read back must not come from the cache either.
+    dropCache(file.fd, 0, 0);
     await provePartial(file.partialPath, manifest, options, report);
     manifest.image.verified = true;
   }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, ftruncateSync, type Stats, statSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, type Stats } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { isatty } from 'node:tty';
@@ -13,6 +13,7 @@ import { openWritable } from './open-writable.js';
 import { createPartialFile, type PartialFile, refuseMissingDevice, resolveFinalPath } from './partial-file.js';
 import type { RunReport } from './report.js';
 import { refuseForeignSidecars, refuseOddSidecars } from './sidecars.js';
+import { statPath } from './stat-path.js';
 
 /** Where an image goes: a file that gets its name at the end, or a pipe or device that takes the bytes as they come. */
 export interface ImageOutput {
@@ -45,7 +46,8 @@ export async function openOutput(
     refuseStdout(source);
     return streamOutput(preparePipe(STDOUT), 'stdout', log, () => undefined);
   }
-  const stats = statSync(out, { throwIfNoEntry: false });
+  refuseLongName(out);
+  const stats = statPath(out);
   if (stats?.isCharacterDevice() === true || stats?.isFIFO() === true) {
     if (options.verify) {
       throw new LifeboatError('USAGE', `--verify cannot read back what went to "${out}": it is no regular file`);
@@ -60,12 +62,6 @@ export async function openOutput(
   if (source !== undefined) refuseOwnDisk(out, finalPath, source);
   refuseOddSidecars(finalPath);
   if (!options.force) refuseForeignSidecars(finalPath);
-  if (Buffer.byteLength(basename(out) + LONGEST_SUFFIX) > LONGEST_NAME_BYTES) {
-    throw new LifeboatError(
-      'USAGE',
-      `Cannot write "${out}": its name is too long to put "${LONGEST_SUFFIX}" behind it`,
-    );
-  }
   await checkRoom(options, source, report);
   return fileOutput(options, log);
 }
@@ -102,6 +98,13 @@ function streamOutput(fd: number, name: string, log: ImageOutput['log'], close: 
   return { sink: streamSink(fd, name), name, file: undefined, log, finish: () => Promise.resolve(), close };
 }
 
+function refuseLongName(out: string): void {
+  if (Buffer.byteLength(basename(out) + LONGEST_SUFFIX) <= LONGEST_NAME_BYTES) return;
+  throw new LifeboatError('USAGE', `Cannot write "${out}": its name is too long to put "${LONGEST_SUFFIX}" behind it`, {
+    hint: `choose a name of at most ${LONGEST_NAME_BYTES - LONGEST_SUFFIX.length} bytes`,
+  });
+}
+
 function refuseOtherKinds(out: string, stats: Stats | undefined): void {
   if (stats?.isBlockDevice() === true) {
     throw new LifeboatError('USAGE', `Cannot write an image on to "${out}": it is a block device`, {
@@ -134,7 +137,7 @@ function refuseOwnDisk(out: string, finalPath: string, source: Source): void {
     });
   }
   const directory = dirname(finalPath);
-  if (source.rdev === undefined || statSync(directory, { throwIfNoEntry: false }) === undefined) return;
+  if (source.rdev === undefined || statPath(directory) === undefined) return;
   if (liesOn(directory, source.rdev)) throw onOwnDisk(`"${out}"`, source);
 }
 
@@ -150,7 +153,7 @@ const FAT_MAX_FILE_BYTES = 2 ** 32 - 1;
 async function checkRoom(options: ImageOptions, source: Source | undefined, report: RunReport): Promise<void> {
   if (source === undefined || source.sizeBytes === 0) return;
   const directory = dirname(options.out);
-  if (statSync(directory, { throwIfNoEntry: false }) === undefined) return;
+  if (statPath(directory) === undefined) return;
   if (options.codec === 'none' && source.kind === 'block') return checkFileFits(directory, source.sizeBytes);
   if (source.sizeBytes <= FAT_MAX_FILE_BYTES) return;
   const { type } = await statfs(directory);

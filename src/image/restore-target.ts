@@ -1,4 +1,4 @@
-import { closeSync, constants, fsync, ftruncateSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, constants, fsync, ftruncateSync, realpathSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { openDirect } from '../device/direct.js';
@@ -14,6 +14,7 @@ import { openWritable } from './open-writable.js';
 import { createPartialFile, refuseMissingDevice } from './partial-file.js';
 import type { RunReport } from './report.js';
 import type { RestoreOptions } from './restore.js';
+import { statPath } from './stat-path.js';
 
 /** Where an image is restored to. */
 export interface RestoreTarget {
@@ -40,7 +41,7 @@ export async function openRestoreTarget(
   const { target } = options;
   const sizeBytes = range === undefined ? image.plainBytes : range.end - range.start;
   if (target === '-') return streamTarget(preparePipe(STDOUT), 'stdout', () => undefined);
-  const stats = statSync(target, { throwIfNoEntry: false });
+  const stats = statPath(target);
   if (stats?.isBlockDevice() === true) return deviceTarget(options, image, sizeBytes, report);
   if (stats?.isDirectory() === true) {
     throw new LifeboatError('USAGE', `Cannot restore to "${target}": it is a directory`, {

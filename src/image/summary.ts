@@ -1,5 +1,6 @@
 import { roundSize } from '../device/sizes.js';
 import type { Manifest } from '../format/manifest.js';
+import { bottleneckOf, type StageTimes } from '../stream/stages.js';
 
 /** "812 MiB/s": whole numbers are all that anybody needs, except where they would be 0. */
 export function rateInWords(bytes: number, ms: number): string {
@@ -16,19 +17,25 @@ export function timeInWords(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-const STAGE_WORDS: Readonly<Record<string, string>> = { reading: 'reading', codec: 'compressing', writing: 'writing' };
+/** "bottleneck: decoding (busy: reading 40 %, decoding 96 %, writing 70 %)" */
+export function stagesInWords(times: StageTimes, codecWord: 'compressing' | 'decoding'): string {
+  const words = { reading: 'reading', codec: codecWord, writing: 'writing' };
+  const share = (ms: number) => `${Math.round((100 * ms) / Math.max(times.wallMs, 1))} %`;
+  return (
+    `bottleneck: ${words[bottleneckOf(times)]} (busy: reading ${share(times.readMs)}, ` +
+    `${codecWord} ${share(times.codecMs / times.threads)}, writing ${share(times.writeMs)})`
+  );
+}
 
 /** What a run was like, for the terminal and the log. */
 export function imageSummary({ source, image, timing }: Manifest): string[] {
-  const share = (ms: number) => `${Math.round((100 * ms) / Math.max(timing.wallMs, 1))} %`;
   return [
     `${roundSize(source.sizeBytes)} in ${timeInWords(timing.wallMs)}, ${rateInWords(source.sizeBytes, timing.wallMs)}; ` +
       `image ${roundSize(image.sizeBytes)}, ratio ${image.ratio.toFixed(2)}` +
       (image.verified ? '; read back and proven' : ''),
-    `${image.codec} ${image.codec === 'none' ? '' : `level ${image.level}, `}${image.engine} engine, ` +
+    `${image.codec === 'none' ? 'not compressed' : `${image.codec} level ${image.level}, ${image.engine} engine`}, ` +
       `${image.threads} ${image.threads === 1 ? 'thread' : 'threads'}, chunks of ${roundSize(image.chunkBytes)}; ` +
       `zeros ${roundSize(source.zeroBytes)}, of them not read ${roundSize(source.skippedBytes)}`,
-    `bottleneck: ${STAGE_WORDS[timing.bottleneck] ?? timing.bottleneck} ` +
-      `(busy: reading ${share(timing.readMs)}, compressing ${share(timing.codecMs / image.threads)}, writing ${share(timing.writeMs)})`,
+    stagesInWords({ ...timing, threads: image.threads }, 'compressing'),
   ];
 }

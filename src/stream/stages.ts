@@ -22,7 +22,7 @@ export function bottleneckOf(times: StageTimes): Stage {
   const shares: [Stage, number][] = [
     ['codec', times.codecMs / times.threads],
     ['writing', times.writeMs],
-    ['reading', times.readMs - times.readWaitMs],
+    ['reading', times.readMs],
   ];
   return shares.reduce((worst, next) => (next[1] > worst[1] ? next : worst))[0];
 }
