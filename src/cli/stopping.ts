@@ -43,6 +43,8 @@ export function listenForSignals(): Stopping {
 
   function endNow(): void {
     removeUnfinished();
+    const overProgress = process.stderr.isTTY === true ? '\r\x1b[K' : '';
+    process.stderr.write(`${overProgress}lifeboat: stopped by ${received}\n`);
     endBySignal();
   }
 

@@ -29,6 +29,8 @@ export interface Decoded {
   structure: LifeboatError[];
 }
 
+export const SALVAGE_HINT = '--salvage restores all that is good and lists what is not';
+
 /** Slots for frames of any size stay within this, as long as there are two. */
 const SLOT_BUDGET_BYTES = 256 * 1024 * 1024;
 
@@ -45,7 +47,7 @@ export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
   const stopped = new AbortController();
   try {
     const times = await loadImage({
-      provider: onDamage === 'collect' ? endAtDamage(provider, structure) : provider,
+      provider: onDamage === 'collect' ? endAtDamage(provider, structure) : nameDamage(provider, image.path),
       sink: options.sink,
       pool,
       slots: createSlotPool(memory, layout, AbortSignal.any([signal, stopped.signal])),
@@ -85,6 +87,26 @@ function endAtDamage(provider: FrameProvider, found: LifeboatError[]): FrameProv
   };
 }
 
+/** What a provider says is of bytes; a user wants to know of which file, and what to type. */
+function nameDamage(provider: FrameProvider, path: string): FrameProvider {
+  return {
+    readsInFlight: provider.readsInFlight,
+    async fetch(slot) {
+      try {
+        return await provider.fetch(slot);
+      } catch (error) {
+        if (!(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
+        const { message, offset } = error;
+        throw new LifeboatError('DAMAGE', `"${path}" is damaged: ${message}`, {
+          ...(offset === undefined ? {} : { offset }),
+          hint: SALVAGE_HINT,
+          cause: error,
+        });
+      }
+    },
+  };
+}
+
 function layoutFor(image: OpenImage, threads: number, needsSpare: boolean): SlotLayout {
   const frameBytes = needsSpare ? Math.max(image.slotFrameBytes, image.slotPlainBytes) : image.slotFrameBytes;
   const fitting = Math.floor(SLOT_BUDGET_BYTES / (image.slotPlainBytes + frameBytes));
@@ -105,6 +127,6 @@ export function damageInWords({ offset, plainOffset, plainLength, reason }: Fram
 export function damageError(path: string, damage: FrameDamage): LifeboatError {
   return new LifeboatError('DAMAGE', `"${path}": ${damageInWords(damage)}`, {
     offset: damage.offset,
-    hint: '--salvage restores all that is good and lists what is not',
+    hint: SALVAGE_HINT,
   });
 }

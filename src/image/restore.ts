@@ -3,7 +3,7 @@ import type { FrameDamage, LoadProgress } from '../stream/load.js';
 import { type PlainRange, type PutRecord, rangeSink, recordingSink } from '../stream/plain-sink.js';
 import type { StageTimes } from '../stream/stages.js';
 import type { EngineChoice } from './choose-engine.js';
-import { damageInWords, decodeImage } from './decode.js';
+import { damageInWords, decodeImage, SALVAGE_HINT } from './decode.js';
 import type { OpenImage } from './open-image.js';
 import type { RunReport } from './report.js';
 import { openRestoreTarget, type RestoreTarget } from './restore-target.js';
@@ -142,7 +142,7 @@ function refuseDamaged(image: OpenImage, options: RestoreOptions, report: RunRep
 function imageError(image: OpenImage, error: LifeboatError): LifeboatError {
   return new LifeboatError('DAMAGE', `"${image.path}" is damaged: ${error.message}`, {
     cause: error,
-    hint: '--salvage restores all that is good and lists what is not',
+    hint: SALVAGE_HINT,
   });
 }
 
