@@ -23,7 +23,7 @@ export function nativeMissing(codec: string, missing: string | undefined): strin
 
 /** For a codec of which no npm package was good enough. */
 export function noPortableEngine(codec: string, debianPackage: string): string {
-  return `${codec} has no portable engine: apt install ${debianPackage}`;
+  return `${codec} has no portable engine: apt install ${debianPackage} for its native one`;
 }
 
 /** Whether an npm package with a compiled part works on this processor. */

@@ -84,17 +84,17 @@ async function findSource(path: string): Promise<{ realPath: string; stats: Stat
 function refuseOtherKinds(path: string, stats: Stats): void {
   if (stats.isBlockDevice() || stats.isFile()) return;
   if (stats.isDirectory())
-    throw new LifeboatError('USAGE', `Cannot image "${path}": it is a directory`, {
+    throw new LifeboatError('USAGE', `Cannot read "${path}": it is a directory`, {
       hint: 'name the disk or partition that holds it (findmnt -T PATH shows it)',
     });
   const kind = stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a character device';
-  throw new LifeboatError('USAGE', `Cannot image "${path}": it is ${kind}, which has no size`, {
+  throw new LifeboatError('USAGE', `Cannot read "${path}": it is ${kind}, which has no size`, {
     hint: `use - for a stream: lifeboat image - -o OUT < "${path}"`,
   });
 }
 
 function emptyDevice(path: string): LifeboatError {
-  return new LifeboatError('FAILED', `Cannot image "${path}": the device has a size of 0 bytes`, {
+  return new LifeboatError('FAILED', `Cannot read "${path}": the device has a size of 0 bytes`, {
     hint: 'put the medium in (a card reader without a card is empty), or attach a file to the loop device',
   });
 }

@@ -10,7 +10,13 @@ import { type ByteSink, fileSink, streamSink } from '../stream/byte-sink.js';
 import { preparePipe, STDOUT } from '../stream/stdio.js';
 import type { ImageOptions } from './image-options.js';
 import { openWritable } from './open-writable.js';
-import { createPartialFile, type PartialFile, refuseMissingDevice, resolveFinalPath } from './partial-file.js';
+import {
+  checkPartialFile,
+  createPartialFile,
+  type PartialFile,
+  refuseMissingDevice,
+  resolveFinalPath,
+} from './partial-file.js';
 import type { RunReport } from './report.js';
 import { refuseForeignSidecars, refuseOddSidecars } from './sidecars.js';
 import { statPath } from './stat-path.js';
@@ -63,7 +69,9 @@ export async function openOutput(
   refuseOddSidecars(finalPath);
   if (!options.force) refuseForeignSidecars(finalPath);
   await checkRoom(options, source, report);
-  return fileOutput(options, log);
+  if (!options.dryRun) return fileOutput(options, log);
+  checkPartialFile(out, options.force);
+  return streamOutput(-1, out, log, () => undefined);
 }
 
 function fileOutput(options: ImageOptions, log: ImageOutput['log']): ImageOutput {

@@ -1,4 +1,5 @@
 import {
+  accessSync,
   closeSync,
   constants,
   existsSync,
@@ -109,6 +110,17 @@ export function refuseMissingDevice(action: string, path: string): void {
   throw new LifeboatError('FAILED', `Cannot ${action} "${path}": there is no such device`, {
     hint: 'lsblk -o NAME,SIZE,MODEL,MOUNTPOINTS lists the disks of this host',
   });
+}
+
+/** The same checks without writing anything, for a dry run. */
+export function checkPartialFile(path: string, force: boolean): void {
+  const finalPath = resolveFinalPath(path);
+  if (!force) refuseExisting(finalPath);
+  try {
+    accessSync(dirname(finalPath), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw fromSystem(error, 'create a file in', dirname(finalPath));
+  }
 }
 
 function refuseExisting(path: string): void {

@@ -11,7 +11,7 @@ import { type ReadableAt, readAt } from '../stream/read-at.js';
 import { preparePipe, STDOUT } from '../stream/stdio.js';
 import type { OpenImage } from './open-image.js';
 import { openWritable } from './open-writable.js';
-import { createPartialFile, refuseMissingDevice } from './partial-file.js';
+import { checkPartialFile, createPartialFile, refuseMissingDevice } from './partial-file.js';
 import type { RunReport } from './report.js';
 import type { RestoreOptions } from './restore.js';
 import { statPath } from './stat-path.js';
@@ -62,7 +62,9 @@ export async function openRestoreTarget(
       hint: 'name another file after -o',
     });
   }
-  return fileTarget(options, sizeBytes);
+  if (!options.dryRun) return fileTarget(options, sizeBytes);
+  checkPartialFile(target, options.force);
+  return streamTarget(-1, target, () => undefined);
 }
 
 function streamTarget(fd: number, path: string, close: () => void): RestoreTarget {

@@ -97,6 +97,8 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   let readWaitMs = 0;
   let codecMs = 0;
   const start = performance.now();
+  // Nobody waits for what the workers still have in hand.
+  signal.addEventListener('abort', () => pool.close(), { once: true });
 
   async function write(buffers: Buffer[]): Promise<void> {
     if (buffers.length === 0) return;
@@ -237,7 +239,8 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     fail(error);
     throw signal.reason;
   } finally {
-    await Promise.all([reading.idle(), writing.idle()]);
+    // A read of a pipe may never come back, and nothing of ours is closed under it.
+    await Promise.all([source.sizeBytes === undefined ? undefined : reading.idle(), writing.idle()]);
     pool.close();
     hasher?.close();
   }

@@ -21,27 +21,42 @@ interface Waiting {
   reject: (reason: unknown) => void;
 }
 
+/** xz -9 takes 4 s for this much, and nothing stops a native call in the main thread. */
+const MAX_INLINE_SLOW_CHUNK_BYTES = 4 * 1024 * 1024;
+
 /** With one thread the main thread does it all itself, so that the simple path stays simple. */
 export function createJobPool(setup: WorkerSetup, threads: number): JobPool {
-  return threads === 1 ? createInlinePool(setup) : createWorkerPool(setup, threads);
+  const isSlow = setup.codec === 'xz' || setup.codec === 'bzip2';
+  const inline = threads === 1 && !(isSlow && setup.chunkBytes > MAX_INLINE_SLOW_CHUNK_BYTES);
+  return inline ? createInlinePool(setup) : createWorkerPool(setup, threads);
 }
 
 function createInlinePool(setup: WorkerSetup): JobPool {
   const performer = createPerformer(setup);
   let previous: Promise<unknown> = Promise.resolve();
+  let closed = false;
   return {
     threads: 1,
     run(job) {
       const result = previous.then(async () => {
         // Reads, writes and signals get their turn between two chunks.
         await new Promise((resolve) => setImmediate(resolve));
+        if (closed) throw closedError();
         return performer.perform(job);
       });
       previous = result.catch(() => undefined);
       return result;
     },
-    close: () => performer.close(),
+    close() {
+      if (closed) return;
+      closed = true;
+      performer.close();
+    },
   };
+}
+
+function closedError(): Error {
+  return new Error('the worker pool was closed');
 }
 
 function createWorkerPool(setup: WorkerSetup, threads: number): JobPool {
@@ -100,6 +115,6 @@ function createWorkerPool(setup: WorkerSetup, threads: number): JobPool {
         dispatch();
       });
     },
-    close: () => fail(new Error('the worker pool was closed')),
+    close: () => fail(closedError()),
   };
 }

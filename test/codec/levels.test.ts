@@ -45,7 +45,7 @@ test('xz and bzip2 have no portable engine and say what to install', async () =>
     ['bzip2', 'libbz2-1.0'],
   ] as const) {
     const codec = codecByName(name);
-    const sentence = `${name} has no portable engine: apt install ${debianPackage}`;
+    const sentence = `${name} has no portable engine: apt install ${debianPackage} for its native one`;
     assert.equal(codec.levels('portable'), undefined);
     assert.equal(codec.missing('portable'), sentence);
     const failure = { code: 'FAILED', message: sentence };
