@@ -1,0 +1,3 @@
+import { testDamageOf } from './damage-scan.js';
+
+testDamageOf('lz4');

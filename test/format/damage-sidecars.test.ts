@@ -1,0 +1,4 @@
+import { testDamageWithSidecarsOf } from './damage-scan.js';
+
+testDamageWithSidecarsOf('bzip2');
+testDamageWithSidecarsOf('none');
