@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import yargs from 'yargs';
 import { LifeboatError } from '../error.js';
+import { exitNow } from '../native/libc.js';
 import { VERSION } from '../version.js';
 import { addBench } from './bench.js';
 import { refuseEmpty, refuseRepeated } from './common-options.js';
@@ -22,6 +23,7 @@ const HIDDEN_DASH = '\0-';
 export async function run(args: string[]): Promise<void> {
   const stopping = listenForSignals();
   let stdoutStatus = SUCCESS;
+  let hasWorked = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     stdoutStatus = error.code === 'EPIPE' ? EPIPE_STATUS : 1;
   });
@@ -29,6 +31,7 @@ export async function run(args: string[]): Promise<void> {
   process.stderr.on('error', () => undefined);
   try {
     const verb = await parse(args);
+    hasWorked = verb !== undefined;
     if (verb === undefined) process.exitCode = SUCCESS;
     else process.exitCode = await verb.action({ face: createFace(verb.options), signal: stopping.signal });
   } catch (error) {
@@ -38,7 +41,8 @@ export async function run(args: string[]): Promise<void> {
   // What went wrong on stdout is told a turn later; data that did not get out is no success.
   await nextTurn();
   if (process.exitCode === SUCCESS) process.exitCode = stdoutStatus;
-  // Descriptors of libuv may still hold a read of a terminal or pipe that never comes.
+  if (process.stdout.writableLength > 0) await new Promise((resolve) => process.stdout.write('', resolve));
+  if (hasWorked) exitNow(Number(process.exitCode));
   process.exit();
 }
 

@@ -2,10 +2,9 @@ import type { CodecName, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import { openSource, type Source } from '../device/source.js';
 import { fromSystem, LifeboatError } from '../error.js';
-import { alignedBuffer } from '../native/libc.js';
 import type { Job, JobResult } from '../stream/job.js';
 import { ReadError, readAt } from '../stream/read-at.js';
-import { allocateSlotMemory, type SlotLayout, slotLayout, viewSlot } from '../stream/slots.js';
+import { allocateSlotMemory, directMemory, type SlotLayout, slotLayout, viewSlot } from '../stream/slots.js';
 import { createJobPool, type JobPool } from '../stream/worker-pool.js';
 import { chooseEncoder, type EngineChoice } from './choose-engine.js';
 
@@ -113,7 +112,7 @@ async function readSample(source: Source, signal: AbortSignal): Promise<Sample> 
   for (let piece = 0; piece < count; piece++) {
     signal.throwIfAborted();
     const offset = piece * Math.max(step, SAMPLE_PIECE_BYTES);
-    const buffer = alignedBuffer(SAMPLE_PIECE_BYTES);
+    const buffer = directMemory(SAMPLE_PIECE_BYTES);
     try {
       const bytes = await readAt(source, buffer, offset, Math.min(SAMPLE_PIECE_BYTES, source.sizeBytes - offset));
       pieces.push(buffer.subarray(0, bytes));

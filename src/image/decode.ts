@@ -2,7 +2,7 @@ import { LifeboatError } from '../error.js';
 import type { FrameProvider } from '../stream/frame-provider.js';
 import { type FrameDamage, type FrameFacts, type LoadProgress, loadImage } from '../stream/load.js';
 import type { PlainRange, PlainSink } from '../stream/plain-sink.js';
-import { allocateSlotMemory, createSlotPool, type SlotLayout, slotLayout, slotsFor } from '../stream/slots.js';
+import { allocateSlotMemory, type SlotLayout, slotLayout, slotsFor } from '../stream/slots.js';
 import type { StageTimes } from '../stream/stages.js';
 import { createJobPool, type JobPool } from '../stream/worker-pool.js';
 import type { OpenImage } from './open-image.js';
@@ -44,13 +44,13 @@ export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
   const structure: LifeboatError[] = [...image.damage];
   const frameCrcs: number[] = [];
   const provider = await image.provide(options.range);
-  const stopped = new AbortController();
   try {
     const times = await loadImage({
       provider: onDamage === 'collect' ? endAtDamage(provider, structure) : nameDamage(provider, image.path),
       sink: options.sink,
       pool,
-      slots: createSlotPool(memory, layout, AbortSignal.any([signal, stopped.signal])),
+      memory,
+      layout,
       progress: options.progress,
       onDamage(damage) {
         if (onDamage === 'stop') throw damageError(image.path, damage);
@@ -66,7 +66,7 @@ export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
     if (!brokeOff && options.range === undefined) structure.push(...(await image.finish(frameCrcs)));
     return { times, frames: frames.sort((a, b) => a.offset - b.offset), structure };
   } finally {
-    stopped.abort();
+    provider.close?.();
     pool.close();
   }
 }
@@ -75,6 +75,7 @@ export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
 function endAtDamage(provider: FrameProvider, found: LifeboatError[]): FrameProvider {
   return {
     readsInFlight: provider.readsInFlight,
+    ...(provider.close === undefined ? {} : { close: provider.close }),
     async fetch(slot) {
       try {
         return await provider.fetch(slot);

@@ -90,7 +90,9 @@ async function saveTo(
   };
   const consistency = consistencyOf(source, warn);
   const rescuer =
-    options.onReadError === 'zero' && source !== undefined ? createRescuer(source.logicalSectorBytes) : undefined;
+    options.onReadError === 'zero' && source !== undefined
+      ? createRescuer(source.logicalSectorBytes, undefined, options.signal)
+      : undefined;
   const progress: SaveProgress = { plainBytes: 0, writtenBytes: 0, zeroBytes: 0, skippedBytes: 0 };
   const stopFollowing = report.follow('image', () => ({
     doneBytes: progress.plainBytes,
@@ -128,6 +130,7 @@ async function saveTo(
   if (lostBytes > 0) warn(`${lostBytes} bytes in ${badRanges.length} ranges could not be read and were saved as zeros`);
 
   const index = indexOf(plan, saved);
+  const { threads, ...timing } = saved.times;
   const manifest: Manifest = {
     format: 'lifeboat-manifest',
     formatVersion: 1,
@@ -149,7 +152,7 @@ async function saveTo(
       codec: plan.codec.name,
       level: plan.level,
       engine: plan.engine,
-      threads: plan.threads,
+      threads,
       chunkBytes: plan.chunkBytes,
       frames: saved.table.count,
       ratio: saved.writtenBytes === 0 ? 1 : saved.table.plainBytes / saved.writtenBytes,
@@ -158,7 +161,7 @@ async function saveTo(
       index: index?.toString('base64') ?? null,
       verified: false,
     },
-    timing: { ...saved.times, bottleneck: bottleneckOf(saved.times) },
+    timing: { ...timing, bottleneck: bottleneckOf(saved.times) },
     warnings,
   };
   if (output.file !== undefined) await finishFile(output, manifest, options, report);

@@ -1,5 +1,6 @@
 import { codecByName } from '../codec/index.js';
 import { LifeboatError } from '../error.js';
+import type { Container } from '../format/container.js';
 import { codecOfHead, containerOf, HEAD_BYTES } from '../format/containers.js';
 import { createFrameTable } from '../format/frame-table.js';
 import { unknownData } from '../format/identify.js';
@@ -7,6 +8,7 @@ import { readStream } from '../stream/chunk-source.js';
 import { streamCursor } from '../stream/cursors.js';
 import { FRAME_SLACK_BYTES, sequentialFrames, splitFrames } from '../stream/frame-provider.js';
 import { chooseEngine } from './choose-engine.js';
+import { SALVAGE_HINT } from './decode.js';
 import { type OpenImage, type OpenOptions, PIECE_BYTES, provesItself } from './open-image.js';
 
 /**
@@ -29,7 +31,8 @@ export async function openImageStream(fd: number, path: string, options: OpenOpt
   const codec = codecByName(name);
   const container = containerOf(name);
   // An xz file says nothing of the size of its blocks before they come.
-  const prologue = name === 'xz' ? undefined : container.parsePrologue(head);
+  const damage: LifeboatError[] = [];
+  const prologue = name === 'xz' ? undefined : readPrologue(container, head, path, options.salvage, damage);
   const engine = chooseEngine(codec, options.engine);
   const common = {
     path,
@@ -40,7 +43,7 @@ export async function openImageStream(fd: number, path: string, options: OpenOpt
     xzCheck: undefined,
     manifest: undefined,
     table: undefined,
-    damage: [],
+    damage,
     notes: [],
     close: () => undefined,
   };
@@ -82,4 +85,23 @@ export async function openImageStream(fd: number, path: string, options: OpenOpt
       return [new LifeboatError('DAMAGE', what, { offset: at })];
     },
   };
+}
+
+/** A broken start is the end of it, unless something is to be saved all the same: by decoding it as anybody's file. */
+function readPrologue(
+  container: Container,
+  head: Buffer,
+  path: string,
+  salvage: boolean,
+  damage: LifeboatError[],
+): { chunkBytes: number } | undefined {
+  try {
+    return container.parsePrologue(head);
+  } catch (error) {
+    if (!(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
+    if (!salvage)
+      throw new LifeboatError('DAMAGE', `${path} is damaged: ${error.message}`, { cause: error, hint: SALVAGE_HINT });
+    damage.push(error);
+    return undefined;
+  }
 }

@@ -50,7 +50,7 @@ export async function openOutput(
     [`${startedAt.toISOString()} lifeboat image ${options.source} -o ${out}`, ...lines, ''].join('\n');
   if (out === '-') {
     refuseStdout(source);
-    return streamOutput(preparePipe(STDOUT), 'stdout', log, () => undefined);
+    return streamOutput(preparePipe(STDOUT), 'stdout', options.signal, log, () => undefined);
   }
   refuseLongName(out);
   const stats = statPath(out);
@@ -58,9 +58,9 @@ export async function openOutput(
     if (options.verify) {
       throw new LifeboatError('USAGE', `--verify cannot read back what went to "${out}": it is no regular file`);
     }
-    if (options.dryRun) return streamOutput(-1, out, log, () => undefined);
+    if (options.dryRun) return streamOutput(-1, out, options.signal, log, () => undefined);
     const fd = await openWritable(out, options.signal);
-    return streamOutput(fd, out, log, () => closeSync(fd));
+    return streamOutput(fd, out, options.signal, log, () => closeSync(fd));
   }
   refuseOtherKinds(out, stats);
   if (stats === undefined) refuseMissingDevice('write an image to', out);
@@ -71,7 +71,7 @@ export async function openOutput(
   await checkRoom(options, source, report);
   if (!options.dryRun) return fileOutput(options, log);
   checkPartialFile(out, options.force);
-  return streamOutput(-1, out, log, () => undefined);
+  return streamOutput(-1, out, options.signal, log, () => undefined);
 }
 
 function fileOutput(options: ImageOptions, log: ImageOutput['log']): ImageOutput {
@@ -102,8 +102,14 @@ function fileOutput(options: ImageOptions, log: ImageOutput['log']): ImageOutput
   };
 }
 
-function streamOutput(fd: number, name: string, log: ImageOutput['log'], close: () => void): ImageOutput {
-  return { sink: streamSink(fd, name), name, file: undefined, log, finish: () => Promise.resolve(), close };
+function streamOutput(
+  fd: number,
+  name: string,
+  signal: AbortSignal,
+  log: ImageOutput['log'],
+  close: () => void,
+): ImageOutput {
+  return { sink: streamSink(fd, name, signal), name, file: undefined, log, finish: () => Promise.resolve(), close };
 }
 
 function refuseLongName(out: string): void {

@@ -4,10 +4,11 @@ import { crc32 } from 'node:zlib';
 import { openDirect } from '../device/direct.js';
 import { openTargetDevice, type Target } from '../device/target.js';
 import { fromSystem, LifeboatError } from '../error.js';
-import { alignedBuffer, dropCache, flushDeviceCache, rereadPartitions } from '../native/libc.js';
+import { dropCache, flushDeviceCache, rereadPartitions } from '../native/libc.js';
 import type { PlainRange, PlainSink, PutRecord } from '../stream/plain-sink.js';
 import { deviceSink, pipeSink, sparseFileSink } from '../stream/plain-writers.js';
 import { type ReadableAt, readAt } from '../stream/read-at.js';
+import { directMemory } from '../stream/slots.js';
 import { preparePipe, STDOUT } from '../stream/stdio.js';
 import type { OpenImage } from './open-image.js';
 import { openWritable } from './open-writable.js';
@@ -40,7 +41,7 @@ export async function openRestoreTarget(
 ): Promise<RestoreTarget> {
   const { target } = options;
   const sizeBytes = range === undefined ? image.plainBytes : range.end - range.start;
-  if (target === '-') return streamTarget(preparePipe(STDOUT), 'stdout', () => undefined);
+  if (target === '-') return streamTarget(preparePipe(STDOUT), 'stdout', options.signal, () => undefined);
   const stats = statPath(target);
   if (stats?.isBlockDevice() === true) return deviceTarget(options, image, sizeBytes, report);
   if (stats?.isDirectory() === true) {
@@ -52,9 +53,9 @@ export async function openRestoreTarget(
     if (options.check) {
       throw new LifeboatError('USAGE', `--check cannot read back what went to "${target}": it is no regular file`);
     }
-    if (options.dryRun) return streamTarget(-1, target, () => undefined);
+    if (options.dryRun) return streamTarget(-1, target, options.signal, () => undefined);
     const fd = await openWritable(target, options.signal);
-    return streamTarget(fd, target, () => closeSync(fd));
+    return streamTarget(fd, target, options.signal, () => closeSync(fd));
   }
   if (stats === undefined) refuseMissingDevice('restore to', target);
   else if (options.image !== '-' && realpathSync(target) === realpathSync(options.image)) {
@@ -64,12 +65,12 @@ export async function openRestoreTarget(
   }
   if (!options.dryRun) return fileTarget(options, sizeBytes);
   checkPartialFile(target, options.force);
-  return streamTarget(-1, target, () => undefined);
+  return streamTarget(-1, target, options.signal, () => undefined);
 }
 
-function streamTarget(fd: number, path: string, close: () => void): RestoreTarget {
+function streamTarget(fd: number, path: string, signal: AbortSignal, close: () => void): RestoreTarget {
   return {
-    sink: pipeSink(fd, path),
+    sink: pipeSink(fd, path, signal),
     begin: () => Promise.resolve(),
     finish: () => Promise.resolve(),
     check: () => Promise.resolve(),
@@ -179,7 +180,7 @@ async function checkWritten(
     readBytes: doneBytes,
     writtenBytes: 0,
   }));
-  const buffer = alignedBuffer(CHECK_BYTES);
+  const buffer = directMemory(CHECK_BYTES);
   try {
     for (const { offset, length, crc } of records.sort((a, b) => a.offset - b.offset)) {
       let found = 0;

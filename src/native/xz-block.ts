@@ -21,6 +21,17 @@ export interface XzBlockEncoder {
 }
 
 /**
+ * lc = 0, lp = 1, pb = 2 at their places in lzma_options_lzma. With the presets' lc = 3 the properties byte is 0x5d, and its
+ * lowest bit changes nothing in a block without literals, such as zeros: a flip of it would go unseen. Of this one, 0x63,
+ * every flip is invalid. It costs up to 0.8 % of size.
+ */
+const LITERAL_POSITION: readonly [offset: number, value: number][] = [
+  [20, 0],
+  [24, 1],
+  [28, 2],
+];
+
+/**
  * @param preset 0 to 9
  * @param chunkBytes a larger dictionary than this is memory spent on nothing
  * @param check 4 for CRC64
@@ -31,6 +42,7 @@ export function createXzBlockEncoder(preset: number, chunkBytes: number, check: 
   if (fillOptions(options, preset) !== 0) throw cannotEncode('xz', `liblzma has no preset ${preset}`);
   const dictionaryBytes = options.readUInt32LE(DICTIONARY_SIZE_OFFSET);
   options.writeUInt32LE(Math.min(dictionaryBytes, Math.max(MIN_DICTIONARY_BYTES, chunkBytes)), DICTIONARY_SIZE_OFFSET);
+  for (const [at, value] of LITERAL_POSITION) options.writeUInt32LE(value, at);
   const filters = Buffer.from(new ArrayBuffer(2 * FILTER_BYTES));
   filters.writeBigUInt64LE(FILTER_LZMA2, 0);
   filters.writeBigUInt64LE(address(options), 8);

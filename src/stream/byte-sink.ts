@@ -46,11 +46,11 @@ export function fileSink(fd: number, path: string): ByteSink {
 }
 
 /** A pipe, a terminal or a character device. */
-export function streamSink(fd: number, path: string): ByteSink {
+export function streamSink(fd: number, path: string, signal?: AbortSignal): ByteSink {
   return {
     async write(buffers) {
       try {
-        await writeAll(fd, buffers, null);
+        await writeAll(fd, buffers, null, signal);
       } catch (error) {
         // Whoever reads from us has had enough; the command line knows EPIPE by its code.
         throw (error as NodeJS.ErrnoException).code === 'EPIPE' ? error : fromSystem(error, 'write', path);

@@ -64,13 +64,28 @@ export function extentSource({ file, path, sizeBytes, extents, rescuer }: Extent
     }
   }
 
+  /** What lies between pieces is read along, but need not be readable: false where it must be done piece by piece. */
+  async function tryJoined(into: Buffer, offset: number, length: number, pieces: ChunkRange[]): Promise<boolean> {
+    if (pieces.length === 1) return false;
+    try {
+      return (await readAt(file, into, offset, length)) === length;
+    } catch (error) {
+      if (error instanceof ReadError) return false;
+      throw error;
+    }
+  }
+
   return {
     readsInFlight: READS_IN_FLIGHT,
     sizeBytes,
     chunks: (chunkBytes) => cutChunks(extents, chunkBytes),
     async fill(chunk, into) {
-      for (const range of rangesToRead(chunk)) {
-        await readRange(into.subarray(range.start), chunk.offset + range.start, range.end - range.start);
+      for (const { start, end, pieces } of rangesToRead(chunk)) {
+        const joined = await tryJoined(into.subarray(start), chunk.offset + start, end - start, pieces);
+        if (joined) continue;
+        for (const piece of pieces) {
+          await readRange(into.subarray(piece.start), chunk.offset + piece.start, piece.end - piece.start);
+        }
       }
       for (const piece of chunk.pieces) {
         const at = piece.offset - chunk.offset;
@@ -82,17 +97,25 @@ export function extentSource({ file, path, sizeBytes, extents, rescuer }: Extent
   };
 }
 
-/** What to read of a chunk, from `start` up to `end` within it: aligned for O_DIRECT, near neighbours joined. */
-export function rangesToRead(chunk: Chunk): { start: number; end: number }[] {
-  const ranges: { start: number; end: number }[] = [];
+/** From `start` up to `end` within a chunk, in bytes. */
+export interface ChunkRange {
+  start: number;
+  end: number;
+}
+
+/** What to read of a chunk, aligned for O_DIRECT; near neighbours joined into one request. */
+export function rangesToRead(chunk: Chunk): (ChunkRange & { pieces: ChunkRange[] })[] {
+  const ranges: (ChunkRange & { pieces: ChunkRange[] })[] = [];
   for (const piece of chunk.pieces) {
     if (piece.kind !== 'data') continue;
     const at = piece.offset - chunk.offset;
     const start = at - (at % DIRECT_ALIGNMENT);
     const end = Math.min(alignUp(at + piece.length), chunk.length);
     const last = ranges.at(-1);
-    if (last !== undefined && start - last.end < READ_ALONG_BYTES) last.end = end;
-    else ranges.push({ start, end });
+    if (last !== undefined && start - last.end < READ_ALONG_BYTES) {
+      last.end = end;
+      last.pieces.push({ start, end });
+    } else ranges.push({ start, end, pieces: [{ start, end }] });
   }
   return ranges;
 }

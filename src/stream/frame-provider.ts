@@ -42,6 +42,8 @@ export interface FrameProvider {
    * @throws LifeboatError DAMAGE where nothing behind can be found any more
    */
   fetch(slot: Slot): Promise<Fetched | undefined>;
+  /** Frees what is held outside of the JavaScript heap. */
+  close?(): void;
 }
 
 const READS_IN_FLIGHT = 4;
@@ -146,6 +148,7 @@ export function sequentialFrames(read: StreamRead, decoder: StreamDecoder, chunk
 
   return {
     readsInFlight: 1,
+    close: () => decoder.close(),
     async fetch(slot) {
       const room = slot.plain.subarray(0, chunkBytes);
       const offset = consumed;

@@ -51,8 +51,8 @@ export function threadHasher(): Hasher {
     },
     digest: () => ask({ kind: 'digest' }),
     close() {
-      worker.removeAllListeners('exit');
-      void worker.terminate();
+      fail(new Error('the hasher was closed'));
+      worker.postMessage({ kind: 'close' } satisfies HashRequest);
     },
   };
 }

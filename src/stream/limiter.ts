@@ -15,20 +15,22 @@ export function createLimiter(places: number, signal: AbortSignal): Limiter {
   };
   signal.addEventListener('abort', announce);
 
-  async function until(condition: () => boolean): Promise<void> {
-    while (!signal.aborted && !condition()) await new Promise<void>((resolve) => waiting.push(resolve));
-    signal.throwIfAborted();
-  }
+  const change = () => new Promise<void>((resolve) => waiting.push(resolve));
 
   return {
     async enter() {
-      await until(() => inside < places);
+      // Looked at again after every wait, for another may have been quicker.
+      while (!signal.aborted && inside >= places) await change();
+      signal.throwIfAborted();
       inside += 1;
     },
     leave() {
       inside -= 1;
       announce();
     },
-    quiet: () => until(() => inside === 0),
+    async quiet() {
+      while (!signal.aborted && inside > 0) await change();
+      signal.throwIfAborted();
+    },
   };
 }

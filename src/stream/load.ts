@@ -4,8 +4,9 @@ import type { Fetched, FrameProvider } from './frame-provider.js';
 import type { JobOutcome, JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
 import type { PlainSink } from './plain-sink.js';
+import { createRunSignal } from './run-signal.js';
 import { createSequencer } from './sequencer.js';
-import type { Slot, SlotPool } from './slots.js';
+import { createSlotPool, type Slot, type SlotLayout } from './slots.js';
 import type { StageTimes } from './stages.js';
 import { createTaskSet } from './task-set.js';
 import type { JobPool } from './worker-pool.js';
@@ -14,7 +15,9 @@ export interface LoadOptions {
   provider: FrameProvider;
   sink: PlainSink;
   pool: JobPool;
-  slots: SlotPool;
+  /** The slots that the pool's workers know. */
+  memory: SharedArrayBuffer;
+  layout: SlotLayout;
   progress: LoadProgress;
   /** Told of each frame that cannot be used; throws to end the run. */
   onDamage: (damage: FrameDamage) => void;
@@ -58,10 +61,9 @@ interface Decoded {
  * @throws the first error, or the signal's reason; nothing is under way any more when it does
  */
 export async function loadImage(options: LoadOptions): Promise<StageTimes> {
-  const { provider, sink, pool, slots, progress } = options;
-  const failing = new AbortController();
-  const fail = (error: unknown) => failing.abort(error);
-  const signal = AbortSignal.any([options.signal, failing.signal]);
+  const { provider, sink, pool, memory, layout, progress } = options;
+  const { signal, fail, end } = createRunSignal(options.signal);
+  const slots = createSlotPool(memory, layout, signal);
   const reading = createBusyClock();
   const writing = createBusyClock();
   const reads = createLimiter(provider.readsInFlight, signal);
@@ -77,6 +79,7 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
   signal.addEventListener('abort', () => pool.close(), { once: true });
 
   async function put({ fetched, outcome, slot }: Decoded, plainOffset: number): Promise<void> {
+    signal.throwIfAborted();
     if (outcome.kind === 'plain') {
       const { plainLength, dataRuns, frameCrc } = outcome;
       const plain = slot.plain.subarray(0, plainLength);
@@ -168,6 +171,7 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
   } finally {
     // A read of a pipe may never come back, and nothing of ours is closed under it.
     await Promise.all([provider.readsInFlight === 1 ? undefined : reading.idle(), writing.idle()]);
+    end();
   }
   const wallMs = performance.now() - start;
   return {

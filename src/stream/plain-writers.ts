@@ -121,13 +121,13 @@ function stretches(dataRuns: DataRun[], length: number): (DataRun & { zeros: boo
 }
 
 /** A pipe: everything in order, zeros too. */
-export function pipeSink(fd: number, path: string): PlainSink {
+export function pipeSink(fd: number, path: string, signal?: AbortSignal): PlainSink {
   return {
     ordered: true,
     zerosForLost: true,
     async put({ plain }) {
       try {
-        await writeAll(fd, [plain], null);
+        await writeAll(fd, [plain], null, signal);
       } catch (error) {
         throw (error as NodeJS.ErrnoException).code === 'EPIPE' ? error : fromSystem(error, 'write', path);
       }

@@ -28,6 +28,10 @@ export class ReadError extends Error {
   }
 }
 
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).errno === 'number';
+}
+
 /**
  * Reads until `length` bytes are there or the file ends.
  * @param into for `O_DIRECT` aligned to 4096 and with room for `length` rounded up to 4096
@@ -52,7 +56,10 @@ export async function readAt(file: ReadableAt, into: Buffer, offset: number, len
       if (bytes === 0) break;
       done += bytes;
     } catch (error) {
-      throw new ReadError(error as Error, at, done);
+      if (!isSystemError(error)) throw error;
+      // A disk of larger sectors below, or a file system with rules of its own: no bad sector.
+      if (direct && error.code === 'EINVAL') return readAt({ fd: file.fd, directFd: undefined }, into, offset, length);
+      throw new ReadError(error, at, done);
     }
   }
   return Math.min(done, length);

@@ -23,14 +23,19 @@ export type ReadFunction = typeof readAt;
  * Reads a failing disk like ddrescue's first pass: in pieces of 64 KiB, the failing ones by sectors, and after 8 failures
  * in a row it skips ahead, twice as far each time, until something can be read again.
  */
-export function createRescuer(sectorBytes: number, read: ReadFunction = readAt): Rescuer {
+export function createRescuer(sectorBytes: number, read: ReadFunction = readAt, signal?: AbortSignal): Rescuer {
   const bad: BadRange[] = [];
   let failuresInRow = 0;
-  /** What lies before is skipped without a try. */
-  let skipUntil = 0;
+  /** Where the last failure ended: failures in a row are neighbours, for chunks may come in any order. */
+  let lastFailureEnd = -1;
+  /** What lies in here is skipped without a try. */
+  let skip = { from: 0, until: 0 };
+  const isSkipped = (offset: number) => offset >= skip.from && offset < skip.until;
   let previous: Promise<void> = Promise.resolve();
 
   async function tryRead(file: ReadableAt, into: Buffer, offset: number, length: number): Promise<boolean> {
+    // A dying disk may take seconds for each of 128 sectors of a piece.
+    signal?.throwIfAborted();
     try {
       const bytes = await read({ ...file, alignmentBytes: sectorBytes }, into, offset, length);
       return bytes === length;
@@ -50,18 +55,21 @@ export function createRescuer(sectorBytes: number, read: ReadFunction = readAt):
       const at = offset + done;
       const piece = Math.min(sectorBytes, length - done);
       const view = into.subarray(done);
-      if (at < skipUntil) {
-        const skipped = Math.min(skipUntil - at, length - done);
+      if (isSkipped(at)) {
+        const skipped = Math.min(skip.until - at, length - done);
         lose(view, at, skipped);
+        lastFailureEnd = at + skipped;
         done += skipped;
         continue;
       }
       if (await tryRead(file, view, at, piece)) failuresInRow = 0;
       else {
         lose(view, at, piece);
-        failuresInRow += 1;
+        failuresInRow = at === lastFailureEnd ? failuresInRow + 1 : 1;
+        lastFailureEnd = at + piece;
         const beyond = failuresInRow - FAILURES_BEFORE_SKIPPING;
-        if (beyond >= 0) skipUntil = at + piece + sectorBytes * 2 ** Math.min(beyond, 20);
+        if (beyond >= 0)
+          skip = { from: lastFailureEnd, until: lastFailureEnd + sectorBytes * 2 ** Math.min(beyond, 20) };
       }
       done += piece;
     }
@@ -72,7 +80,7 @@ export function createRescuer(sectorBytes: number, read: ReadFunction = readAt):
       const piece = Math.min(RETRY_BYTES, length - done);
       const at = offset + done;
       const view = into.subarray(done);
-      const readable = at >= skipUntil && (await tryRead(file, view, at, piece));
+      const readable = !isSkipped(at) && (await tryRead(file, view, at, piece));
       if (readable) failuresInRow = 0;
       else await rescueSectors(file, view, at, piece);
       done += piece;

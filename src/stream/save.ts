@@ -9,6 +9,7 @@ import { type Chunk, isKnownZero } from './chunks.js';
 import { inlineHasher, threadHasher } from './hasher.js';
 import type { JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
+import { createRunSignal } from './run-signal.js';
 import { createSequencer } from './sequencer.js';
 import { allocateSlotMemory, createSlotPool, type Slot, slotLayout, slotsFor } from './slots.js';
 import type { StageTimes } from './stages.js';
@@ -53,6 +54,7 @@ export interface Saved {
 
 /** Zero chunks take no slot; so many may wait for a slow chunk before them. */
 const MAX_AHEAD = 4096;
+const CHUNKS_PER_TURN = 1024;
 /** Frames that are ready are written together, up to so many. */
 const FRAMES_PER_WRITE = 32;
 
@@ -74,9 +76,8 @@ interface ReadyFrame {
 export async function saveImage(options: SaveOptions): Promise<Saved> {
   const { source, sink, container, engine, level, chunkBytes, threads, progress } = options;
   const codec = codecByName(options.codec);
-  const failing = new AbortController();
-  const fail = (error: unknown) => failing.abort(error);
-  const signal = AbortSignal.any([options.signal, failing.signal]);
+  options.signal.throwIfAborted();
+  const { signal, fail, end } = createRunSignal(options.signal);
   const layout = slotLayout(slotsFor(threads), chunkBytes, codec.frameBound(chunkBytes));
   const memory = allocateSlotMemory(layout);
   const slots = createSlotPool(memory, layout, signal);
@@ -102,26 +103,32 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
 
   async function write(buffers: Buffer[]): Promise<void> {
     if (buffers.length === 0) return;
-    await writing.during(() => sink.write(buffers));
+    signal.throwIfAborted();
+    await sink.write(buffers);
     for (const buffer of buffers) progress.writtenBytes += buffer.length;
   }
 
-  async function writeFrames(frames: ReadyFrame[]): Promise<void> {
-    signal.throwIfAborted();
+  /** As one action: nothing is idle between two writes of it, and none begins once the run is over. */
+  async function writeBatch(frames: ReadyFrame[]): Promise<void> {
     let buffers: Buffer[] = [];
     for (const { frame, isZeros } of frames) {
       if (isZeros && options.codec === 'none' && sink.skip !== undefined) {
         await write(buffers);
         buffers = [];
+        signal.throwIfAborted();
         await sink.skip(frame.length);
         progress.writtenBytes += frame.length;
       } else buffers.push(frame);
     }
     await write(buffers);
+  }
+
+  async function writeFrames(frames: ReadyFrame[]): Promise<void> {
+    signal.throwIfAborted();
+    await writing.during(() => writeBatch(frames));
     tasks.add(hashAndRelease(frames));
     for (const { indexedLength, plainLength, crc, isZeros, isSkipped } of frames) {
       table.add(indexedLength, plainLength, crc);
-      ahead.leave();
       progress.plainBytes += plainLength;
       if (isZeros) progress.zeroBytes += plainLength;
       if (isSkipped) progress.skippedBytes += plainLength;
@@ -130,7 +137,10 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
 
   async function hashAndRelease(frames: ReadyFrame[]): Promise<void> {
     if (hasher !== undefined) await Promise.all(frames.map(({ frame }) => hasher.update(frame)));
-    for (const { slot } of frames) if (slot !== undefined) slots.release(slot);
+    for (const { slot } of frames) {
+      ahead.leave();
+      if (slot !== undefined) slots.release(slot);
+    }
   }
 
   async function encode(slot: Slot, plainLength: number, zerosToo: boolean): Promise<JobResult> {
@@ -191,6 +201,9 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
       await ahead.enter();
       if (isKnownZero(chunk)) {
         await skipZeros(chunk);
+        // A hole of terabytes is passed without any I/O: signals and progress must have their turn.
+        if (chunk.number % CHUNKS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+        signal.throwIfAborted();
         continue;
       }
       await options.throttle(chunk.length, signal);
@@ -212,7 +225,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   }
 
   try {
-    await write([prologue]);
+    await writing.during(() => write([prologue]));
     await hasher?.update(prologue);
     await readAll();
     await tasks.settled();
@@ -220,7 +233,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     if (table.count === 0 && container.needsFrame) await addFrameOfNothing();
     signal.throwIfAborted();
     const epilogue = container.epilogue(chunkBytes, table);
-    await write([epilogue]);
+    await writing.during(() => write([epilogue]));
     await hasher?.update(epilogue);
     const sha256 = await hasher?.digest();
     const wallMs = performance.now() - start;
@@ -243,5 +256,6 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     await Promise.all([source.sizeBytes === undefined ? undefined : reading.idle(), writing.idle()]);
     pool.close();
     hasher?.close();
+    end();
   }
 }

@@ -4,19 +4,24 @@ import { type ErrorCode, LifeboatError } from '../error.js';
 export interface SentError {
   message: string;
   stack: string | undefined;
-  lifeboat: { code: ErrorCode; hint: string | undefined } | undefined;
+  lifeboat: { code: ErrorCode; hint: string | undefined; offset: number | undefined } | undefined;
 }
 
 export function sendError(error: unknown): SentError {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  const lifeboat = error instanceof LifeboatError ? { code: error.code, hint: error.hint } : undefined;
+  const lifeboat =
+    error instanceof LifeboatError ? { code: error.code, hint: error.hint, offset: error.offset } : undefined;
   return { message, stack, lifeboat };
 }
 
 /** The error as it was thrown in the worker. */
 export function receiveError({ message, stack, lifeboat }: SentError): Error {
   if (lifeboat !== undefined) {
-    return new LifeboatError(lifeboat.code, message, lifeboat.hint === undefined ? {} : { hint: lifeboat.hint });
+    const { code, hint, offset } = lifeboat;
+    return new LifeboatError(code, message, {
+      ...(hint === undefined ? {} : { hint }),
+      ...(offset === undefined ? {} : { offset }),
+    });
   }
   const error = new Error(message);
   if (stack !== undefined) error.stack = stack;

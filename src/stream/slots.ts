@@ -44,9 +44,26 @@ export function slotLayout(wanted: number, plainBytes: number, frameBytes: numbe
   return { ...layout, count: Math.max(2, Math.min(wanted, fitting)) };
 }
 
+/** @throws LifeboatError FAILED where the address space is limited (`ulimit -v`, LimitAS) */
 export function allocateSlotMemory(layout: SlotLayout): SharedArrayBuffer {
-  const pages = Math.ceil((layout.count * (layout.plainBytes + layout.frameBytes)) / WASM_PAGE_BYTES);
-  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
+  return allocateShared(layout.count * (layout.plainBytes + layout.frameBytes));
+}
+
+/** Memory by itself that suits O_DIRECT. */
+export function directMemory(bytes: number): Buffer {
+  return Buffer.from(allocateShared(bytes), 0, bytes);
+}
+
+function allocateShared(bytes: number): SharedArrayBuffer {
+  const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
+  } catch (error) {
+    throw new LifeboatError('FAILED', `Cannot reserve ${pages * WASM_PAGE_BYTES} bytes of memory for chunks`, {
+      cause: error,
+      hint: 'look at ulimit -v and LimitAS, which must not be set; fewer threads (-p) and smaller chunks (--chunk) need less',
+    });
+  }
 }
 
 export function viewSlot(memory: SharedArrayBuffer, layout: SlotLayout, number: number): Slot {

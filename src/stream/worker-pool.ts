@@ -2,13 +2,13 @@ import { Worker } from 'node:worker_threads';
 import type { Job, JobResult, WorkerSetup } from './job.js';
 import { createPerformer } from './perform.js';
 import { receiveError } from './sent-error.js';
-import type { WorkerReply, WorkerRequest } from './worker.js';
+import type { WorkerReply, WorkerRequest, WorkerStart } from './worker.js';
 
 export interface JobPool {
   readonly threads: number;
   /** Rejects if the job cannot be done, the worker dies or the pool is closed. */
   run(job: Job): Promise<JobResult>;
-  /** Ends all threads without waiting for native calls that are under way. */
+  /** Has all threads end by themselves, without waiting for native calls that are under way. */
   close(): void;
 }
 
@@ -61,11 +61,14 @@ function closedError(): Error {
 
 function createWorkerPool(setup: WorkerSetup, threads: number): JobPool {
   const queue: Waiting[] = [];
+  const closed = new Int32Array(new SharedArrayBuffer(4));
   let failure: unknown;
   let nextId = 0;
 
   const members = Array.from({ length: threads }, () => {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: { setup, closed } satisfies WorkerStart,
+    });
     const running = new Map<number, Waiting>();
     worker.on('message', (reply: WorkerReply) => {
       const waiting = running.get(reply.id);
@@ -95,14 +98,15 @@ function createWorkerPool(setup: WorkerSetup, threads: number): JobPool {
   function fail(reason: unknown): void {
     if (failure !== undefined) return;
     failure = reason;
+    Atomics.store(closed, 0, 1);
     for (const waiting of queue.splice(0)) waiting.reject(reason);
     for (const { worker, running } of members) {
       for (const waiting of running.values()) waiting.reject(reason);
       running.clear();
       worker.removeAllListeners();
-      // A worker inside a long native call ends only after it; nobody waits for that.
+      // One inside a long native call ends only after it; nobody waits for that.
       worker.on('error', () => undefined);
-      void worker.terminate();
+      worker.postMessage('close' satisfies WorkerRequest);
     }
   }
 

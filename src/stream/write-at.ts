@@ -16,8 +16,16 @@ function writevSome(fd: number, buffers: Buffer[], position: number | null): Pro
   });
 }
 
-/** Writes all of it; `position` null means in order, to a pipe, which may take only a part or nothing at the moment. */
-export async function writeAll(fd: number, buffers: Buffer[], position: number | null): Promise<void> {
+/**
+ * Writes all of it; `position` null means in order, to a pipe, which may take only a part or nothing at the moment.
+ * @param signal ends the waiting for a pipe that takes nothing
+ */
+export async function writeAll(
+  fd: number,
+  buffers: Buffer[],
+  position: number | null,
+  signal?: AbortSignal,
+): Promise<void> {
   let left = buffers.filter((buffer) => buffer.length > 0);
   let at = position;
   while (left.length > 0) {
@@ -26,6 +34,7 @@ export async function writeAll(fd: number, buffers: Buffer[], position: number |
       bytes = left.length === 1 ? await writeSome(fd, left[0] as Buffer, at) : await writevSome(fd, left, at);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      signal?.throwIfAborted();
       await sleep(PIPE_RETRY_MS);
     }
     if (at !== null) at += bytes;

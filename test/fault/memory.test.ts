@@ -90,7 +90,6 @@ const REPEAT = `
 
 test('a second image in the same process needs no more memory', {
   timeout: 60_000,
-  todo: 'contexts of workers are not freed',
 }, async (t) => {
   const moreKib = await runScript(t, REPEAT);
   t.diagnostic(`${moreKib} KiB more after 6 more runs`);

@@ -40,18 +40,14 @@ const FAIL_EARLY = `
   process.stdout.write('alive');
 `;
 
-test('a run that ends while its threads load their codec ends with its own error', {
-  todo: 'a worker that is terminated while it loads koffi aborts the process: FATAL ERROR napi_throw, status 134',
-}, async (t) => {
+test('a run that ends while its threads load their codec ends with its own error', async (t) => {
   const path = join(scratch(t), 'script.mjs');
   writeFileSync(path, FAIL_EARLY);
   const { stdout, signal, stderr } = await execa(process.execPath, [path], { reject: false, timeout: 30_000 });
   assert.equal(stdout, 'alive', `ended by ${signal}: ${stderr.slice(0, 100)}`);
 });
 
-test('a run that ends while its threads are starting leaves no file open', {
-  todo: 'a worker that is terminated while it loads its modules leaves them open',
-}, async () => {
+test('a run that ends while its threads are starting leaves no file open', async () => {
   const before = openModules();
   for (let round = 0; round < 12; round++) {
     const source = madeSource(Array<number>(8).fill(16 * KIB), (number) => {

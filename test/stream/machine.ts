@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CodecName, EngineName } from '../../src/codec/codec.js';
+import type { CodecName } from '../../src/codec/codec.js';
 import { codecByName } from '../../src/codec/index.js';
 import { openDirect } from '../../src/device/direct.js';
 import type { Extent } from '../../src/device/extents.js';
@@ -26,18 +26,13 @@ import { type FrameDamage, type LoadProgress, loadImage } from '../../src/stream
 import type { PlainPiece, PlainSink } from '../../src/stream/plain-sink.js';
 import type { ReadableAt } from '../../src/stream/read-at.js';
 import { type Saved, type SaveProgress, saveImage } from '../../src/stream/save.js';
-import { allocateSlotMemory, createSlotPool, slotLayout, slotsFor } from '../../src/stream/slots.js';
+import { allocateSlotMemory, slotLayout, slotsFor } from '../../src/stream/slots.js';
 import { createJobPool } from '../../src/stream/worker-pool.js';
 
 /** Whole runs of the stream in memory, for tests. */
 
 export const KIB = 1024;
 
-/**
- * gzip without koffi: a thread that is ended while it loads koffi takes the process along, and most runs in here end early.
- * test/fault/threads.test.ts shows that.
- */
-export const engineFor = (codec: CodecName): EngineName => (codec === 'gzip' ? 'portable' : 'native');
 export const BLOCK = 4096;
 
 /** A directory that goes with the test. */
@@ -156,7 +151,7 @@ export function save(setup: SaveSetup): Promise<Saved> {
     sink,
     container: containerOf(codec),
     codec,
-    engine: engineFor(codec),
+    engine: 'native',
     level: level ?? { gzip: 1, zstd: 1, lz4: 1, xz: 0, bzip2: 1, none: 0 }[codec],
     chunkBytes,
     threads,
@@ -212,7 +207,7 @@ export async function load(setup: LoadSetup) {
   const memory = allocateSlotMemory(layout);
   const chunkBytes = setup.plainBytes;
   const pool = createJobPool(
-    { memory, layout, codec, engine: engineFor(codec), level: 0, chunkBytes, xzCheck: undefined },
+    { memory, layout, codec, engine: 'native', level: 0, chunkBytes, xzCheck: undefined },
     threads,
   );
   const stopped = new AbortController();
@@ -222,7 +217,8 @@ export async function load(setup: LoadSetup) {
       provider,
       sink,
       pool,
-      slots: createSlotPool(memory, layout, AbortSignal.any([signal, stopped.signal])),
+      memory,
+      layout,
       progress: setup.progress ?? noLoadProgress(),
       onDamage: setup.onDamage ?? ((found) => void damage.push(found)),
       signal,

@@ -7,7 +7,7 @@ import { LifeboatError } from '../../src/error.js';
 import type { Job, JobResult } from '../../src/stream/job.js';
 import { allocateSlotMemory, type Slot, slotLayout, viewSlot } from '../../src/stream/slots.js';
 import { createJobPool, type JobPool } from '../../src/stream/worker-pool.js';
-import { engineFor, eventually, frameBound, KIB, openDescriptors, patterned, settled } from './machine.js';
+import { eventually, frameBound, KIB, openDescriptors, patterned, settled } from './machine.js';
 
 const CHUNK = 64 * KIB;
 
@@ -20,7 +20,7 @@ function bench(t: TestContext, threads: number, codec: CodecName = 'gzip', level
   const layout = slotLayout(8, CHUNK, frameBound(codec, CHUNK));
   const memory = allocateSlotMemory(layout);
   const pool = createJobPool(
-    { memory, layout, codec, engine: engineFor(codec), level, chunkBytes: CHUNK, xzCheck: undefined },
+    { memory, layout, codec, engine: 'native', level, chunkBytes: CHUNK, xzCheck: undefined },
     threads,
   );
   t.after(() => pool.close());
