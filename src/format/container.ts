@@ -43,8 +43,9 @@ export interface Container {
   readIndex(file: RandomReader): Promise<{ chunkBytes: number; table: FrameTable } | undefined>;
   /**
    * Walks over the next frame without decoding it, copying it into `into` if given.
+   * @param maxPlainBytes of a frame that is larger, or does not tell its size, nothing but the header is read
    * @returns undefined where no frame begins: at the epilogue, or at the end of the data
    * @throws LifeboatError DAMAGE where the frame's structure is broken, or it is longer than `into`
    */
-  walkFrame(cursor: Cursor, into?: Buffer): Promise<WalkedFrame | undefined>;
+  walkFrame(cursor: Cursor, into?: Buffer, maxPlainBytes?: number): Promise<WalkedFrame | undefined>;
 }

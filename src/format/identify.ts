@@ -146,7 +146,7 @@ export async function walkFile(cursor: Cursor, container: Container, signal?: Ab
     signal?.throwIfAborted();
     const at = cursor.position;
     try {
-      const frame = await container.walkFrame(cursor);
+      const frame = await container.walkFrame(cursor, undefined, MAX_PARALLEL_FRAME_BYTES);
       if (frame === undefined) return { table, unchecked, stoppedBy: undefined };
       if (frame.plainLength === undefined || frame.plainLength > MAX_PARALLEL_FRAME_BYTES) {
         throw new LifeboatError('FAILED', 'a frame is too large, or does not tell its size', { offset: at });

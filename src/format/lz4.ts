@@ -1,6 +1,6 @@
 import { LifeboatError } from '../error.js';
+import { type BlockFormat, type BlockWalk, walkBlocks } from './block-walk.js';
 import type { Container, WalkedFrame } from './container.js';
-import type { Cursor } from './cursor.js';
 import {
   beginsIndex,
   decodeIndexBlock,
@@ -11,7 +11,7 @@ import {
   indexBytesFromTrailer,
 } from './index-block.js';
 import { encodeMarker, MARKER_BYTES, parseMarkedStart } from './marker.js';
-import { isSkippableMagic, OUR_SKIPPABLE_MAGIC, SKIPPABLE_HEADER_BYTES, skippableFrame } from './skippable.js';
+import { OUR_SKIPPABLE_MAGIC, SKIPPABLE_HEADER_BYTES, skippableFrame } from './skippable.js';
 
 /**
  * LZ4 files (lz4_Frame_format.md 1.6.2): an empty frame, because a file that begins with a skippable frame is nothing that
@@ -25,6 +25,7 @@ export const LZ4_MAGIC = 0x184d2204;
  */
 const EMPTY_FRAME = Buffer.from('04224d186c4000000000000000000900000000055dcc02', 'hex');
 const PROLOGUE_BYTES = EMPTY_FRAME.length + SKIPPABLE_HEADER_BYTES + MARKER_BYTES;
+const MIN_FRAME_HEADER_BYTES = 7;
 const MAX_FRAME_HEADER_BYTES = 19;
 
 export const lz4Container: Container = {
@@ -59,29 +60,19 @@ export const lz4Container: Container = {
     return decodeIndexBlock(await file.read(blockAt, blockBytes), PROLOGUE_BYTES);
   },
 
-  async walkFrame(cursor, into) {
-    const head = await cursor.peek(MAX_FRAME_HEADER_BYTES);
-    if (head.length === 0) return undefined;
-    const magic = head.length < 7 ? 0 : head.readUInt32LE(0);
-    if (magic === OUR_SKIPPABLE_MAGIC) return undefined;
-    if (isSkippableMagic(magic)) {
-      const length = SKIPPABLE_HEADER_BYTES + head.readUInt32LE(4);
-      await cursor.advance(length, into);
-      return { length, plainLength: 0, checked: true };
-    }
-    if (magic !== LZ4_MAGIC) {
-      throw new LifeboatError('DAMAGE', `no lz4 frame begins at offset ${cursor.position}`, {
-        offset: cursor.position,
-      });
-    }
-    return walkLz4Frame(cursor, head, into);
-  },
+  walkFrame: (cursor, into, maxPlainBytes) => walkBlocks(LZ4_BLOCKS, cursor, into, maxPlainBytes),
 };
 
-async function walkLz4Frame(cursor: Cursor, head: Buffer, into: Buffer | undefined): Promise<WalkedFrame> {
-  const start = cursor.position;
-  const broken = (what: string) =>
-    new LifeboatError('DAMAGE', `the lz4 frame at offset ${start} ${what}`, { offset: start });
+const LZ4_BLOCKS: BlockFormat = {
+  name: 'lz4',
+  magic: LZ4_MAGIC,
+  maxHeaderBytes: MAX_FRAME_HEADER_BYTES,
+  walk: walkLz4Frame,
+};
+
+async function walkLz4Frame(frame: BlockWalk): Promise<WalkedFrame> {
+  const { head, cursor, take, broken, checkSize } = frame;
+  if (head.length < MIN_FRAME_HEADER_BYTES) throw broken('is cut off');
   const flags = head.readUInt8(4);
   if (flags >> 6 !== 1) throw broken('is of an unknown version');
   const blockChecksumBytes = (flags & 0x10) === 0 ? 0 : 4;
@@ -91,12 +82,7 @@ async function walkLz4Frame(cursor: Cursor, head: Buffer, into: Buffer | undefin
   if (head.length < headerBytes) throw broken('is cut off');
   const plainLength = hasSize ? Number(head.readBigUInt64LE(6)) : undefined;
 
-  let length = 0;
-  const take = async (bytes: number) => {
-    if (into !== undefined && length + bytes > into.length) throw broken('is longer than any of this image can be');
-    await cursor.advance(bytes, into?.subarray(length));
-    length += bytes;
-  };
+  checkSize(plainLength);
   await take(headerBytes);
   let blocks = 0;
   for (; ; blocks++) {
@@ -107,5 +93,9 @@ async function walkLz4Frame(cursor: Cursor, head: Buffer, into: Buffer | undefin
     await take(4 + (block & 0x7fffffff) + blockChecksumBytes);
   }
   await take(hasChecksum ? 8 : 4);
-  return { length, plainLength: plainLength === 0 && blocks > 0 ? undefined : plainLength, checked: hasChecksum };
+  return {
+    length: frame.length,
+    plainLength: plainLength === 0 && blocks > 0 ? undefined : plainLength,
+    checked: hasChecksum,
+  };
 }

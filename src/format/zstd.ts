@@ -1,6 +1,6 @@
-import { LifeboatError } from '../error.js';
+import { type BlockFormat, type BlockWalk, walkBlocks } from './block-walk.js';
 import type { Container, WalkedFrame } from './container.js';
-import type { Cursor, RandomReader } from './cursor.js';
+import type { RandomReader } from './cursor.js';
 import { createFrameTable, type FrameTable, locateFrames } from './frame-table.js';
 import { decodeIndexBlock, encodeIndexBlock, indexBlockBytes } from './index-block.js';
 import { encodeMarker, MARKER_BYTES, parseMarkedStart } from './marker.js';
@@ -49,23 +49,14 @@ export const zstdContainer: Container = {
     return decodeIndexBlock(await file.read(at + SKIPPABLE_HEADER_BYTES, blockBytes), PROLOGUE_BYTES);
   },
 
-  async walkFrame(cursor, into) {
-    const head = await cursor.peek(MAX_FRAME_HEADER_BYTES);
-    if (head.length === 0) return undefined;
-    const magic = head.length < 4 ? 0 : head.readUInt32LE(0);
-    if (magic === OUR_SKIPPABLE_MAGIC) return undefined;
-    if (isSkippableMagic(magic) && head.length >= SKIPPABLE_HEADER_BYTES) {
-      const length = SKIPPABLE_HEADER_BYTES + head.readUInt32LE(4);
-      await cursor.advance(length, into);
-      return { length, plainLength: 0, checked: true };
-    }
-    if (magic !== ZSTD_MAGIC) {
-      throw new LifeboatError('DAMAGE', `no zstd frame begins at offset ${cursor.position}`, {
-        offset: cursor.position,
-      });
-    }
-    return walkZstdFrame(cursor, head, into);
-  },
+  walkFrame: (cursor, into, maxPlainBytes) => walkBlocks(ZSTD_BLOCKS, cursor, into, maxPlainBytes),
+};
+
+const ZSTD_BLOCKS: BlockFormat = {
+  name: 'zstd',
+  magic: ZSTD_MAGIC,
+  maxHeaderBytes: MAX_FRAME_HEADER_BYTES,
+  walk: walkZstdFrame,
 };
 
 /** The table lists the marker and the index too, as frames without plaintext: its lengths must add up to offsets. */
@@ -133,10 +124,8 @@ async function emptyOnesAreSkippable(file: RandomReader, table: FrameTable): Pro
   return true;
 }
 
-async function walkZstdFrame(cursor: Cursor, head: Buffer, into: Buffer | undefined): Promise<WalkedFrame> {
-  const start = cursor.position;
-  const broken = (what: string) =>
-    new LifeboatError('DAMAGE', `the zstd frame at offset ${start} ${what}`, { offset: start });
+async function walkZstdFrame(frame: BlockWalk): Promise<WalkedFrame> {
+  const { head, cursor, take, broken, checkSize } = frame;
   if (head.length < 6) throw broken('is cut off');
   const descriptor = head.readUInt8(4);
   const singleSegment = (descriptor & 0x20) !== 0;
@@ -149,12 +138,7 @@ async function walkZstdFrame(cursor: Cursor, head: Buffer, into: Buffer | undefi
   if (head.length < headerBytes) throw broken('is cut off');
   const plainLength = contentSize(head, sizeAt, sizeBytes);
 
-  let length = 0;
-  const take = async (bytes: number) => {
-    if (into !== undefined && length + bytes > into.length) throw broken('is longer than any of this image can be');
-    await cursor.advance(bytes, into?.subarray(length));
-    length += bytes;
-  };
+  checkSize(plainLength);
   await take(headerBytes);
   let blockBytes = 0;
   for (let last = false; !last; ) {
@@ -168,7 +152,11 @@ async function walkZstdFrame(cursor: Cursor, head: Buffer, into: Buffer | undefi
     await take(3 + (type === 1 ? 1 : block >> 3));
   }
   if (hasChecksum) await take(4);
-  return { length, plainLength: plainLength === 0 && blockBytes > 0 ? undefined : plainLength, checked: hasChecksum };
+  return {
+    length: frame.length,
+    plainLength: plainLength === 0 && blockBytes > 0 ? undefined : plainLength,
+    checked: hasChecksum,
+  };
 }
 
 function contentSize(head: Buffer, at: number, bytes: number): number | undefined {

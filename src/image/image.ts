@@ -140,7 +140,7 @@ async function saveTo(
       path: source?.realPath ?? '-',
       kind: source?.kind ?? 'stream',
       sizeBytes: saved.table.plainBytes,
-      logicalSectorBytes: source?.logicalSectorBytes ?? null,
+      logicalSectorBytes: source?.kind === 'block' ? source.logicalSectorBytes : null,
       consistency,
       skippedBytes: progress.skippedBytes,
       zeroBytes: progress.zeroBytes,

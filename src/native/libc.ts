@@ -185,6 +185,11 @@ export async function punchHole(fd: number, offset: number, length: number): Pro
   throw systemError(errno, 'fallocate');
 }
 
+/** Gives a range of a file its room on the disk, unwritten. Best effort: false where the file system has no such thing. */
+export function allocate(fd: number, offset: number, length: number): boolean {
+  return libc().fallocate(fd, FALLOC_KEEP_SIZE, offset, length) === 0;
+}
+
 /** Writes a block device's dirty pages out and forgets its whole page cache, so that the next read asks the disk. */
 export function flushDeviceCache(fd: number): void {
   check(libc().ioctl(fd, BLKFLSBUF, null), 'ioctl(BLKFLSBUF)');

@@ -1,5 +1,5 @@
 import { fromSystem } from '../error.js';
-import { punchHole, zeroOut } from '../native/libc.js';
+import { allocate, punchHole, zeroOut } from '../native/libc.js';
 import type { DataRun } from './job.js';
 import type { PlainPiece, PlainSink } from './plain-sink.js';
 import { readAt } from './read-at.js';
@@ -32,7 +32,11 @@ export function sparseFileSink(target: WritableAt): PlainSink {
     ordered: false,
     zerosForLost: false,
     async put({ plain, plainOffset, dataRuns }) {
-      for (const run of dataRuns) await writeAt(target, plain.subarray(run.start, run.end), plainOffset + run.start);
+      for (const run of dataRuns) {
+        // ext4 writes into a hole one at a time, and into room that is allocated side by side.
+        if (target.directFd !== undefined) allocate(target.fd, plainOffset + run.start, run.end - run.start);
+        await writeAt(target, plain.subarray(run.start, run.end), plainOffset + run.start);
+      }
     },
   };
 }

@@ -60,7 +60,7 @@ describe('the files of an image', { concurrency: 2 }, () => {
         path: source,
         kind: 'file',
         sizeBytes: DISK.length,
-        logicalSectorBytes: 512,
+        logicalSectorBytes: null,
         consistency: 'unknown',
         skippedBytes: 0,
         zeroBytes: 0,
