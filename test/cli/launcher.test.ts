@@ -143,12 +143,13 @@ test('SIGUSR2 shows how far it is, and ends no run that has nothing to show', as
 test('--version takes no longer than one and a half times a bare node', { timeout: 60_000 }, async () => {
   const bare: number[] = [];
   const ours: number[] = [];
-  for (let turn = 0; turn < 9; turn++) {
+  for (let turn = 0; turn < 15; turn++) {
     bare.push(await timeOf(process.execPath, ['-e', '0']));
     ours.push(await timeOf(PROGRAM, ['--version']));
   }
-  const ratio = median(ours) / median(bare);
-  assert.ok(ratio < 1.5, `${median(ours).toFixed(0)} ms against ${median(bare).toFixed(0)} ms`);
+  // The quickest of each: other tests run beside this one, and can only make it slower.
+  const ratio = Math.min(...ours) / Math.min(...bare);
+  assert.ok(ratio < 1.5, `${Math.min(...ours).toFixed(0)} ms against ${Math.min(...bare).toFixed(0)} ms`);
 });
 
 test('--version loads next to nothing: neither yargs nor koffi', async () => {
@@ -180,10 +181,6 @@ async function timeOf(file: string, args: string[]): Promise<number> {
   const since = performance.now();
   await run(file, args);
   return performance.now() - since;
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 function listens(port: number): Promise<boolean> {
