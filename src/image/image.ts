@@ -89,6 +89,13 @@ async function saveTo(
     report.warn(text);
   };
   const consistency = consistencyOf(source, warn);
+  if (source !== undefined) {
+    const way = source.directFd === undefined ? 'through the cache' : 'past the cache (O_DIRECT)';
+    report.detail(`source: ${source.realPath}, ${source.sizeBytes} bytes, read ${way}`);
+  }
+  report.detail(
+    `codec: ${plan.codec.name} level ${plan.level}, ${plan.engine} engine, chunks of ${plan.chunkBytes} bytes`,
+  );
   const rescuer =
     options.onReadError === 'zero' && source !== undefined
       ? createRescuer(source.logicalSectorBytes, undefined, options.signal)

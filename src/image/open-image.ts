@@ -12,7 +12,7 @@ import type { Manifest } from '../format/manifest.js';
 import { fileCursor } from '../stream/cursors.js';
 import { FRAME_SLACK_BYTES, type FrameProvider, locatedFrames, sequentialFrames } from '../stream/frame-provider.js';
 import type { PlainRange } from '../stream/plain-sink.js';
-import { readAt, readSome } from '../stream/read-at.js';
+import { leaveCache, readAt, readSome } from '../stream/read-at.js';
 import { chooseEngine, type EngineChoice } from './choose-engine.js';
 import { readManifest } from './sidecars.js';
 
@@ -119,6 +119,7 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
       let position = 0;
       const read = async (into: Buffer, length: number) => {
         const bytes = await readSome(source.fd, into, length, position);
+        leaveCache({ fd: source.fd, directFd: undefined }, position, bytes);
         position += bytes;
         return bytes;
       };

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Extent } from '../device/extents.js';
 import { fromSystem, LifeboatError } from '../error.js';
 import { type Chunk, cutChunks } from './chunks.js';
-import { type ReadableAt, ReadError, readAt, readSome } from './read-at.js';
+import { leaveCache, type ReadableAt, ReadError, readAt, readSome } from './read-at.js';
 import type { Rescuer } from './rescue.js';
 import { alignUp, DIRECT_ALIGNMENT } from './slots.js';
 
@@ -87,6 +87,7 @@ export function extentSource({ file, path, sizeBytes, extents, rescuer }: Extent
           await readRange(into.subarray(piece.start), chunk.offset + piece.start, piece.end - piece.start);
         }
       }
+      leaveCache(file, chunk.offset, chunk.length);
       for (const piece of chunk.pieces) {
         const at = piece.offset - chunk.offset;
         if (piece.kind === 'zero') into.fill(0, at, at + piece.length);

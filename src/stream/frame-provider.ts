@@ -4,7 +4,7 @@ import type { Container } from '../format/container.js';
 import type { Cursor } from '../format/cursor.js';
 import type { LocatedFrame } from '../format/frame-table.js';
 import type { StreamRead } from './cursors.js';
-import { type ReadableAt, ReadError, readAt } from './read-at.js';
+import { leaveCache, type ReadableAt, ReadError, readAt } from './read-at.js';
 import { DIRECT_ALIGNMENT, type Slot } from './slots.js';
 
 /** What was put into a slot; all in bytes. */
@@ -75,6 +75,7 @@ export function locatedFrames(
       if (shift + length > slot.frame.length) return lost(`its length of ${length} bytes cannot be`);
       try {
         const bytes = await readAt(file, slot.frame, offset - shift, shift + length);
+        leaveCache(file, offset - shift, shift + length);
         if (bytes < shift + length) return lost('the file ends before it');
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;

@@ -1,4 +1,5 @@
 import { read } from 'node:fs';
+import { dropCache } from '../native/libc.js';
 import { DIRECT_ALIGNMENT } from './slots.js';
 
 /** A file or device that is read at given offsets, past the cache where it can be. */
@@ -15,6 +16,11 @@ export function readSome(fd: number, buffer: Buffer, length: number, position: n
   return new Promise((resolve, reject) => {
     read(fd, buffer, 0, length, position, (error, bytes) => (error === null ? resolve(bytes) : reject(error)));
   });
+}
+
+/** Where reads go through the page cache: lets go of what was read, for guests need that memory. */
+export function leaveCache(file: ReadableAt, offset: number, length: number): void {
+  if (file.directFd === undefined) dropCache(file.fd, offset, length);
 }
 
 /** A read that failed, and how far it had come. */

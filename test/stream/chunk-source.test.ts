@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, statfsSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import { writeAll } from '../../src/stream/write-at.js';
 import { BLOCK, directBuffer, fileSource, KIB, openReadable, patterned, scratch, settled } from './machine.js';
 
 const never = new AbortController().signal;
+const TMPFS_MAGIC = 0x01021994;
 
 const chunkOf = (pieces: [Extent['kind'], number][]): Chunk => {
   let offset = 0;
@@ -175,6 +176,25 @@ test('with a rescuer a read error is not the end: what can be read is read again
   assert.equal(await source.fill(chunkOf([['data', 64 * KIB]]), into), 64 * KIB);
   assert.ok(into.equals(onDisk));
   assert.deepEqual(rescued, [[0, 64 * KIB]]);
+});
+
+test('what is read through the page cache does not stay there', async (t) => {
+  const path = join(scratch(t), 'file');
+  writeFileSync(path, patterned(64 * BLOCK));
+  if (statfsSync(path).type === TMPFS_MAGIC) return t.skip('the directory for temporary files is all cache');
+  const fd = openSync(path, constants.O_RDWR);
+  t.after(() => closeSync(fd));
+  fsyncSync(fd);
+  const source = extentSource({
+    file: { fd, directFd: undefined },
+    path,
+    sizeBytes: 64 * BLOCK,
+    extents: [],
+    rescuer: undefined,
+  });
+  assert.equal(await source.fill(chunkOf([['data', 64 * BLOCK]]), directBuffer(64 * BLOCK)), 64 * BLOCK);
+  const { stdout } = await execa('fincore', ['--bytes', '--noheadings', '--output', 'RES', path]);
+  assert.equal(Number(stdout), 0);
 });
 
 test('an unreadable sector of a hole that is read along does not count', async (t) => {
