@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { CodecName, EngineName } from '../codec/codec.js';
 
 /** What `OUT.json` tells of the image beside it (docs/formats.md, "Manifest"). Sizes in bytes, times in milliseconds. */
@@ -48,6 +49,11 @@ export interface Manifest {
     bottleneck: string;
   };
   warnings: string[];
+}
+
+/** What binds a manifest to its image: the SHA-256 of what stands behind the last frame, in hexadecimal. */
+export function indexHash(index: Buffer): string {
+  return createHash('sha256').update(index).digest('hex');
 }
 
 export function encodeManifest(manifest: Manifest): string {

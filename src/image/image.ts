@@ -8,7 +8,7 @@ import { openSource, type Source } from '../device/source.js';
 import { LifeboatError } from '../error.js';
 import { containerOf } from '../format/containers.js';
 import { encodeIndexBlock } from '../format/index-block.js';
-import { encodeManifest, type Manifest } from '../format/manifest.js';
+import { encodeManifest, indexHash, type Manifest } from '../format/manifest.js';
 import { encodeRescueMap } from '../format/rescue-map.js';
 import { dropCache, setIoPriority } from '../native/libc.js';
 import { type ChunkSource, extentSource, streamSource } from '../stream/chunk-source.js';
@@ -20,7 +20,7 @@ import { createThrottle } from '../stream/throttle.js';
 import { VERSION } from '../version.js';
 import { chooseEncoder } from './choose-engine.js';
 import type { ImageOptions } from './image-options.js';
-import { openImageFile, sha256 } from './open-image.js';
+import { openImageFile } from './open-image.js';
 import { type ImageOutput, openOutput } from './output.js';
 import type { RunReport } from './report.js';
 import { writeSidecars } from './sidecars.js';
@@ -164,7 +164,7 @@ async function saveTo(
       frames: saved.table.count,
       ratio: saved.writtenBytes === 0 ? 1 : saved.table.plainBytes / saved.writtenBytes,
       sha256: saved.sha256 ?? null,
-      indexHash: sha256(index ?? saved.epilogue),
+      indexHash: indexHash(index ?? saved.epilogue),
       index: index?.toString('base64') ?? null,
       verified: false,
     },

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { CodecName, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import { openSource, type Source } from '../device/source.js';
@@ -6,13 +5,19 @@ import { LifeboatError } from '../error.js';
 import { containerOf, HEAD_BYTES } from '../format/containers.js';
 import type { RandomReader } from '../format/cursor.js';
 import { createFrameTable, type FrameTable, largestFrame, locateFrames } from '../format/frame-table.js';
-import { type ImageShape, identifyFile, MAX_PARALLEL_FRAME_BYTES, walkFile } from '../format/identify.js';
-import { decodeIndexBlock } from '../format/index-block.js';
+import {
+  type ImageShape,
+  identifyFile,
+  MAX_PARALLEL_FRAME_BYTES,
+  type WalkedFile,
+  walkFile,
+} from '../format/identify.js';
 import type { Manifest } from '../format/manifest.js';
 import { fileCursor } from '../stream/cursors.js';
 import { FRAME_SLACK_BYTES, type FrameProvider, locatedFrames, sequentialFrames } from '../stream/frame-provider.js';
 import type { PlainRange } from '../stream/plain-sink.js';
 import { leaveCache, readAt, readSome } from '../stream/read-at.js';
+import { bindManifest, detachedTable } from './bound-manifest.js';
 import { chooseEngine, type EngineChoice } from './choose-engine.js';
 import { readManifest } from './sidecars.js';
 
@@ -86,7 +91,9 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
   const manifest = bindManifest(source, shape, beside, notes);
   const { selfProving } = containerOf(shape.codec);
   const detached = selfProving ? undefined : detachedTable(source, manifest, shape.damage, notes);
-  const located = detached ?? shape.table ?? (await findFrames(reader, shape, options, notes));
+  const walked =
+    detached === undefined && shape.table === undefined ? await findFrames(reader, shape, options, notes) : undefined;
+  const located = detached ?? shape.table ?? walked?.table;
   // Blocks of other tools can be as large as they like; those are decoded from front to back.
   const fits = located !== undefined && largestFrame(located).plainBytes <= MAX_PARALLEL_FRAME_BYTES;
   const found = fits ? located : undefined;
@@ -94,8 +101,8 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
   const sequential = found === undefined;
   const largest = sequential ? { storedBytes: 0, plainBytes: PIECE_BYTES } : largestFrame(found);
   const isOurs = shape.origin === 'lifeboat' || detached !== undefined;
-  const structureOnly =
-    !isOurs && !provesItself(shape.codec, await reader.read(0, Math.min(HEAD_BYTES, source.sizeBytes)));
+  const head = await reader.read(0, Math.min(HEAD_BYTES, source.sizeBytes));
+  const structureOnly = !isOurs && (walked?.unchecked === true || !provesItself(shape.codec, head));
   const engine = chooseEngine(codec, options.engine);
 
   return {
@@ -152,61 +159,13 @@ function randomReader(source: Source): RandomReader {
   };
 }
 
-/** A manifest counts only if it tells the hash of this image's own index. */
-function bindManifest(
-  source: Source,
-  shape: ImageShape,
-  beside: Manifest | undefined,
-  notes: string[],
-): Manifest | undefined {
-  if (beside === undefined) return undefined;
-  const container = containerOf(shape.codec);
-  const foreign = `"${source.path}.json" belongs to another image: it is ignored`;
-  if (beside.image.codec !== shape.codec) {
-    notes.push(foreign);
-    return undefined;
-  }
-  if (!container.selfProving) return beside;
-  if (shape.table === undefined) return undefined;
-  const epilogue = container.epilogue(shape.chunkBytes, shape.table);
-  if (sha256(epilogue) === beside.image.indexHash) return beside;
-  notes.push(foreign);
-  return undefined;
-}
-
-/** The index that the manifest keeps for codecs whose files have no place for one. */
-function detachedTable(
-  source: Source,
-  manifest: Manifest | undefined,
-  damage: LifeboatError[],
-  notes: string[],
-): FrameTable | undefined {
-  if (manifest === undefined) return undefined;
-  const block = Buffer.from(manifest.image.index ?? '', 'base64');
-  if (sha256(block) !== manifest.image.indexHash) {
-    notes.push(`"${source.path}.json" is damaged: its index is not the one that it tells the hash of. It is ignored`);
-    return undefined;
-  }
-  const { table } = decodeIndexBlock(block, 0);
-  if (table.storedBytes !== source.sizeBytes) {
-    damage.push(
-      new LifeboatError('DAMAGE', `it is ${source.sizeBytes} bytes long, not the ${table.storedBytes} of its manifest`),
-    );
-  }
-  return table;
-}
-
-export function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
 /** Frames by walking over them: of files of other tools, and where our own index is lost and something may be saved. */
 async function findFrames(
   reader: RandomReader,
   shape: ImageShape,
   options: OpenOptions,
   notes: string[],
-): Promise<FrameTable | undefined> {
+): Promise<WalkedFile | undefined> {
   const container = containerOf(shape.codec);
   const lost = shape.origin === 'lifeboat';
   if (!container.selfProving || (lost && !options.salvage)) return undefined;
@@ -215,10 +174,10 @@ async function findFrames(
   if (lost) {
     notes.push(`its index is lost: ${walked.table.count} frames were found by their own headers`);
     if (walked.stoppedBy !== undefined) shape.damage.push(walked.stoppedBy);
-    return walked.table;
+    return walked;
   }
   const covers = walked.stoppedBy === undefined && walked.table.storedBytes === reader.sizeBytes;
-  return covers && walked.table.count > 1 ? walked.table : undefined;
+  return covers && walked.table.count > 1 ? walked : undefined;
 }
 
 async function openRaw(

@@ -71,6 +71,15 @@ describe('verify', { concurrency: 2 }, () => {
     ends(await lifeboat(['verify', image, '--against', join(base, 'missing')]), STATUS.failed, /missing": there is no/);
   });
 
+  test('says so where only one of several frames has no checksum', async (t) => {
+    const base = directory(t);
+    const source = fileOf(join(base, 'source'), DISK);
+    const checked = readFileSync(await stock('zstd', ['-q'], source, join(base, 'checked')));
+    const unchecked = readFileSync(await stock('zstd', ['-q', '--no-check'], source, join(base, 'unchecked')));
+    const file = fileOf(join(base, 'both'), Buffer.concat([checked, unchecked]));
+    ends(await lifeboat(['verify', file]), STATUS.done, /STRUCTURE ONLY/);
+  });
+
   test('takes the files of stock tools, and says where nothing proves them right', async (t) => {
     const base = directory(t);
     const source = fileOf(join(base, 'source'), DISK);
