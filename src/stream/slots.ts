@@ -14,7 +14,7 @@ export interface SlotLayout {
 
 /** Per thread one slot that it works on, one that waits for it, and some that are read and written meanwhile. */
 export function slotsFor(threads: number): number {
-  return 2 * threads + 4;
+  return 2 * threads + 8;
 }
 
 export interface Slot {
