@@ -77,25 +77,14 @@ export async function openOutput(
 function fileOutput(options: ImageOptions, log: ImageOutput['log']): ImageOutput {
   const file = createPartialFile(options.out, options.force);
   const sink = fileSink(file.fd, file.partialPath);
-  let skippedTo = 0;
-  const tracked: ByteSink = {
-    async write(buffers) {
-      await sink.write(buffers);
-      for (const buffer of buffers) skippedTo += buffer.length;
-    },
-    async skip(bytes) {
-      await sink.skip?.(bytes);
-      skippedTo += bytes;
-    },
-  };
   return {
-    sink: tracked,
+    sink,
     name: basename(file.finalPath),
     file,
     log,
     async finish() {
       // A hole at the end exists only once the file is told its length.
-      ftruncateSync(file.fd, skippedTo);
+      ftruncateSync(file.fd, sink.lengthBytes);
       await file.sync();
     },
     close: () => file.close(),

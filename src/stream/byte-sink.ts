@@ -12,8 +12,13 @@ export interface ByteSink {
 /** Written data goes to the disk in steps of this, and leaves the cache one step later. */
 const WRITEBACK_BYTES = 32 * 1024 * 1024;
 
+export interface FileSink extends ByteSink {
+  /** Bytes so far, holes among them: what the file's length must be in the end. */
+  readonly lengthBytes: number;
+}
+
 /** A regular file, written from its start without filling the page cache: guests need that memory. */
-export function fileSink(fd: number, path: string): ByteSink {
+export function fileSink(fd: number, path: string): FileSink {
   let position = 0;
   let startedTo = 0;
   let droppedTo = 0;
@@ -30,6 +35,9 @@ export function fileSink(fd: number, path: string): ByteSink {
   }
 
   return {
+    get lengthBytes() {
+      return position;
+    },
     async write(buffers) {
       try {
         await writeAll(fd, buffers, position);
