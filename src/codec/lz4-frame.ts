@@ -1,9 +1,10 @@
-import type { XXHashAPI } from 'xxhash-wasm';
 import { LifeboatError } from '../error.js';
 import { damaged } from '../native/frame-error.js';
 
 /** The header of LZ4 frames. https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md */
 export const LZ4_MAGIC = 0x184d_2204;
+/** XXH32 with seed 0: the checksum of headers, blocks and contents. */
+export type Xxh32 = (bytes: Buffer) => number;
 /** The high bit of a block's length: the block is not compressed. */
 export const LZ4_STORED = 0x8000_0000;
 
@@ -34,19 +35,43 @@ export interface Lz4Header {
 export const LZ4_HEADER_BYTES = 15;
 
 /** Writes the header of our own frames. @returns the size of their blocks, the smallest that takes all of the content */
-export function writeLz4Header(out: Buffer, contentBytes: number, xxhash: XXHashAPI): number {
+export function writeLz4Header(out: Buffer, contentBytes: number, xxh32: Xxh32): number {
   const fitting = BLOCK_SIZES.findIndex((size) => size >= contentBytes);
   const index = fitting < 0 ? BLOCK_SIZES.length - 1 : fitting;
   out.writeUInt32LE(LZ4_MAGIC, 0);
   out.writeUInt8(VERSION_1 | FLAG.independentBlocks | FLAG.contentSize | FLAG.contentChecksum, 4);
   out.writeUInt8((FIRST_BLOCK_SIZE_ID + index) << 4, 5);
   out.writeBigUInt64LE(BigInt(contentBytes), 6);
-  out.writeUInt8(headerChecksum(out.subarray(4, 14), xxhash), 14);
+  out.writeUInt8(headerChecksum(out.subarray(4, 14), xxh32), 14);
   return BLOCK_SIZES[index] ?? 0;
 }
 
-function headerChecksum(descriptor: Buffer, xxhash: XXHashAPI): number {
-  return (xxhash.h32Raw(descriptor) >>> 8) & 0xff;
+const CHECKSUM_BYTES = 4;
+
+/** Adds the checksum of its content to a frame that was made without. @returns the frame's new length in bytes */
+export function addContentChecksum(out: Buffer, frameBytes: number, plain: Buffer, xxh32: Xxh32): number {
+  const checksumAt = 6 + lz4HeaderRest(out.readUInt8(4)) - 1;
+  out.writeUInt8(out.readUInt8(4) | FLAG.contentChecksum, 4);
+  out.writeUInt8(headerChecksum(out.subarray(4, checksumAt), xxh32), checksumAt);
+  out.writeUInt32LE(xxh32(plain) >>> 0, frameBytes);
+  return frameBytes + CHECKSUM_BYTES;
+}
+
+/** Whether its content checksum is the only one that a frame has behind its header. */
+export function hasOnlyContentChecksum(frame: Buffer): boolean {
+  if (frame.length < LZ4_HEADER_BYTES || frame.readUInt32LE() !== LZ4_MAGIC) return false;
+  return (frame.readUInt8(4) & (FLAG.blockChecksums | FLAG.contentChecksum)) === FLAG.contentChecksum;
+}
+
+/** @throws LifeboatError DAMAGE unless the checksum at the end of `frame` is that of `plain` */
+export function checkContentChecksum(frame: Buffer, plain: Buffer, xxh32: Xxh32): void {
+  if (frame.readUInt32LE(frame.length - CHECKSUM_BYTES) !== xxh32(plain) >>> 0) {
+    throw damaged('lz4', 'wrong checksum of the content');
+  }
+}
+
+function headerChecksum(descriptor: Buffer, xxh32: Xxh32): number {
+  return (xxh32(descriptor) >>> 8) & 0xff;
 }
 
 /** How many bytes the header has behind its magic and its first two bytes. */
@@ -58,7 +83,7 @@ export function lz4HeaderRest(flags: number): number {
  * @param bytes the header from its flags on, without the magic
  * @throws LifeboatError DAMAGE
  */
-export function parseLz4Header(bytes: Buffer, xxhash: XXHashAPI): Lz4Header {
+export function parseLz4Header(bytes: Buffer, xxh32: Xxh32): Lz4Header {
   const flags = bytes.readUInt8(0);
   const block = bytes.readUInt8(1);
   if ((flags & FLAG.version) !== VERSION_1) throw damaged('lz4', 'an unknown version');
@@ -66,7 +91,7 @@ export function parseLz4Header(bytes: Buffer, xxhash: XXHashAPI): Lz4Header {
   const maxBlockBytes = BLOCK_SIZES[(block >> 4) - FIRST_BLOCK_SIZE_ID];
   if (maxBlockBytes === undefined) throw damaged('lz4', 'an unknown block size');
   const checksumAt = bytes.length - 1;
-  if (bytes[checksumAt] !== headerChecksum(bytes.subarray(0, checksumAt), xxhash)) {
+  if (bytes[checksumAt] !== headerChecksum(bytes.subarray(0, checksumAt), xxh32)) {
     throw damaged('lz4', 'wrong checksum of the header');
   }
   if (flags & FLAG.dictionary) throw new LifeboatError('FAILED', 'the lz4 frame needs a dictionary');

@@ -26,7 +26,7 @@ export async function createPortableEncoder(): Promise<Encoder> {
   const { compressSync } = loadLz4Package();
   return {
     encode(plain, out) {
-      const blockBytes = writeLz4Header(out, plain.length, xxhash);
+      const blockBytes = writeLz4Header(out, plain.length, xxhash.h32Raw);
       let end = LZ4_HEADER_BYTES;
       for (let at = 0; at < plain.length; at += blockBytes) {
         end = writeBlock(plain.subarray(at, at + blockBytes), out, end, compressSync);
@@ -100,7 +100,7 @@ async function* decodeFrame(xxhash: XXHashAPI): PullProgram {
   if ((yield { take: 4 }).readUInt32LE() !== LZ4_MAGIC) throw damaged('lz4', 'no lz4 frame begins here');
   const start = yield { take: 2 };
   const rest = yield { take: lz4HeaderRest(start.readUInt8()) };
-  const header = parseLz4Header(Buffer.concat([start, rest]), xxhash);
+  const header = parseLz4Header(Buffer.concat([start, rest]), xxhash.h32Raw);
   const { uncompressSync } = loadLz4Package();
   const contentHash = xxhash.create32();
   let contentBytes = 0;

@@ -33,23 +33,26 @@ const API_VERSION = 100;
 const PREFERENCES = { sizeBytes: 56, blockSizeId: 0, blockMode: 4, contentChecksum: 8, contentSize: 16, level: 32 };
 const BLOCKS_OF_4_MIB = 7;
 const INDEPENDENT_BLOCKS = 1;
-/** LZ4F_decompressOptions_t: stableDst says that the output stays where it is until the frame is over. */
-const OPTIONS = { sizeBytes: 16, stableDst: 0 };
+/**
+ * LZ4F_decompressOptions_t: stableDst says that the output stays where it is until the frame is over; skipChecksums has
+ * neither blocks nor content checked. Versions before 1.9.4 do not know it, and check.
+ */
+const OPTIONS = { sizeBytes: 16, stableDst: 0, skipChecksums: 4 };
 const ALLOCATION_FAILED = -9;
 const MAGIC = 0x184d_2204;
 
 export interface Lz4Compressor {
-  /** Writes one frame: independent blocks of at most 4 MiB, content size, content checksum. */
+  /** Writes one frame: independent blocks of at most 4 MiB, content size, and the content's checksum if wanted. */
   compress(plain: Buffer, out: Buffer): number;
 }
 
 /** @param level as of `lz4`: 1 and 2 fast, 3 to 12 high compression, below 0 faster still */
-export function createLz4Compressor(level: number): Lz4Compressor {
+export function createLz4Compressor(level: number, wanted: { contentChecksum: boolean }): Lz4Compressor {
   const { compressFrame, errorName } = liblz4.functions();
   const preferences = Buffer.alloc(PREFERENCES.sizeBytes);
   preferences.writeUInt32LE(BLOCKS_OF_4_MIB, PREFERENCES.blockSizeId);
   preferences.writeUInt32LE(INDEPENDENT_BLOCKS, PREFERENCES.blockMode);
-  preferences.writeUInt32LE(1, PREFERENCES.contentChecksum);
+  preferences.writeUInt32LE(wanted.contentChecksum ? 1 : 0, PREFERENCES.contentChecksum);
   // Anything but 0 has LZ4F_compressFrame put the real size there.
   preferences.writeUInt32LE(1, PREFERENCES.contentSize);
   preferences.writeInt32LE(level, PREFERENCES.level);
@@ -96,7 +99,7 @@ function createLz4Coder(options: Buffer | null): Lz4Coder {
 
 export interface Lz4Decompressor {
   /** @throws LifeboatError DAMAGE unless `frame` is exactly one valid frame that `out` can take */
-  decompress(frame: Buffer, out: Buffer): number;
+  decompress(frame: Buffer, out: Buffer, options: { skipChecksums: boolean }): number;
   close(): void;
 }
 
@@ -105,7 +108,8 @@ export function createLz4Decompressor(): Lz4Decompressor {
   options.writeUInt32LE(1, OPTIONS.stableDst);
   const coder = createLz4Coder(options);
   return {
-    decompress(frame, out) {
+    decompress(frame, out, { skipChecksums }) {
+      options.writeUInt32LE(skipChecksums ? 1 : 0, OPTIONS.skipChecksums);
       // liblz4 also takes skippable frames.
       if (frame.length >= 4 && frame.readUInt32LE() !== MAGIC) throw damaged('lz4', 'no lz4 frame begins here');
       coder.reset();
