@@ -25,9 +25,9 @@ export function gzipMemberBytes(start: Buffer): number | undefined {
 }
 
 /** @param at where in `out` the deflate data ends */
-export function writeGzipTrailer(out: Buffer, at: number, plain: Buffer): void {
-  out.writeUInt32LE(crc32(plain), at);
-  out.writeUInt32LE(plain.length % 2 ** 32, at + 4);
+export function writeGzipTrailer(out: Buffer, at: number, plainCrc: number, plainBytes: number): void {
+  out.writeUInt32LE(plainCrc, at);
+  out.writeUInt32LE(plainBytes % 2 ** 32, at + 4);
 }
 
 /** @throws LifeboatError DAMAGE */

@@ -22,7 +22,7 @@ export function createPortableEncoder(level: number): Encoder {
       if (memberBytes > out.length) throw cannotEncode('gzip', `${out.length} bytes are too few for the member`);
       writeGzipHeader(out, memberBytes);
       deflated.copy(out, GZIP_HEADER_BYTES);
-      writeGzipTrailer(out, GZIP_HEADER_BYTES + deflated.length, plain);
+      writeGzipTrailer(out, GZIP_HEADER_BYTES + deflated.length, crc32(plain), plain.length);
       return memberBytes;
     },
     close() {},

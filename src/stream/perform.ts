@@ -1,8 +1,8 @@
-import { crc32 } from 'node:zlib';
 import type { Decoder, Encoder } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import { createXzDecoder } from '../codec/xz.js';
 import { LifeboatError } from '../error.js';
+import { crc32 } from '../native/crc32.js';
 import type { Job, JobOutcome, JobResult, WorkerSetup } from './job.js';
 import { type Slot, viewSlot } from './slots.js';
 import { findDataRuns, isAllZeros } from './zeros.js';
