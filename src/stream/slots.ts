@@ -1,4 +1,5 @@
 import { LifeboatError } from '../error.js';
+import { adviseHugePages } from '../native/libc.js';
 
 /**
  * All chunk memory: slots in one shared WebAssembly.Memory, whose buffer is aligned to 64 KiB. `O_DIRECT` reads land in
@@ -57,7 +58,9 @@ export function directMemory(bytes: number): Buffer {
 function allocateShared(bytes: number): SharedArrayBuffer {
   const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
+    adviseHugePages(Buffer.from(memory));
+    return memory;
   } catch (error) {
     throw new LifeboatError('FAILED', `Cannot reserve ${pages * WASM_PAGE_BYTES} bytes of memory for chunks`, {
       cause: error,
