@@ -21,8 +21,8 @@ function build(yargs: Argv) {
     .epilogue(EXIT_WORDS);
 }
 
-export function addBench(yargs: Argv, choose: (verb: ChosenVerb) => void): Argv {
-  return yargs.command('bench [source]', 'Try every codec on your own data', build, (argv) => {
+export function addBench(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command(command, 'Try every codec on your own data', build, (argv) => {
     const threads = threadsOf(argv.threads);
     if (argv.source === '-') throw new LifeboatError('USAGE', 'bench needs a device or file: it reads here and there');
     choose({

@@ -63,8 +63,8 @@ function build(yargs: Argv) {
     .epilogue(EXIT_WORDS);
 }
 
-export function addImage(yargs: Argv, choose: (verb: ChosenVerb) => void): Argv {
-  return yargs.command('image <source>', 'Make an image of a disk', build, (argv) => {
+export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command(command, 'Make an image of a disk', build, (argv) => {
     const codec = codecOf(argv.compress);
     const options: Omit<ImageOptions, 'signal'> = {
       source: argv.source,

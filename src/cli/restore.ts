@@ -42,8 +42,8 @@ function build(yargs: Argv) {
     .epilogue(EXIT_WORDS);
 }
 
-export function addRestore(yargs: Argv, choose: (verb: ChosenVerb) => void): Argv {
-  return yargs.command('restore <image>', 'Put an image back on to a disk', build, (argv) => {
+export function addRestore(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command(command, 'Put an image back on to a disk', build, (argv) => {
     const threads = threadsOf(argv.threads);
     const range = argv.range === undefined ? undefined : parseRange(argv.range);
     if (argv.output === '') throw new LifeboatError('USAGE', 'The name after -o is empty');

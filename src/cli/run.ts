@@ -19,6 +19,13 @@ const SUCCESS = 0;
 /** yargs makes an empty string of a positional `-`, so it travels under a name that no argument can have. */
 const HIDDEN_DASH = '\0-';
 
+const VERBS = {
+  image: { places: '<source>', add: addImage },
+  verify: { places: '<image>', add: addVerify },
+  restore: { places: '<image>', add: addRestore },
+  bench: { places: '[source]', add: addBench },
+};
+
 /** Parses the command line, does what it says, and sets the exit status. Never rejects. */
 export async function run(args: string[]): Promise<void> {
   const stopping = listenForSignals();
@@ -53,7 +60,12 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
     chosen = verb;
   };
   refuseEmpty(args);
-  const parser = yargs(withoutDoubleDash(args).map((arg) => (arg === '-' ? HIDDEN_DASH : arg)))
+  // As the only command and the default one: for any other yargs lays out its help in advance, 18 ms that nobody reads.
+  const wantsHelp = args.includes('--help') || args.includes('-h');
+  const alone = !wantsHelp && Object.hasOwn(VERBS, args[0] ?? '') ? VERBS[args[0] as keyof typeof VERBS] : undefined;
+  const parser = yargs(
+    withoutDoubleDash(alone === undefined ? args : args.slice(1)).map((arg) => (arg === '-' ? HIDDEN_DASH : arg)),
+  )
     .scriptName('lifeboat')
     .usage("lifeboat COMMAND\n\nImages a host's boot disk in parallel, proves the image, and restores it.")
     .version(VERSION)
@@ -77,10 +89,8 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
         hint: 'lifeboat --help shows how',
       });
     });
-  addImage(parser, choose);
-  addVerify(parser, choose);
-  addRestore(parser, choose);
-  addBench(parser, choose);
+  if (alone !== undefined) alone.add(parser, `$0 ${alone.places}`, choose);
+  else for (const [name, { places, add }] of Object.entries(VERBS)) add(parser, `${name} ${places}`, choose);
   await parser.parseAsync();
   return chosen;
 }

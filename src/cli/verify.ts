@@ -26,8 +26,8 @@ function build(yargs: Argv) {
     .epilogue(EXIT_WORDS);
 }
 
-export function addVerify(yargs: Argv, choose: (verb: ChosenVerb) => void): Argv {
-  return yargs.command('verify <image>', 'Prove that an image is whole', build, (argv) => {
+export function addVerify(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command(command, 'Prove that an image is whole', build, (argv) => {
     const threads = threadsOf(argv.threads);
     if (argv.quick && argv.against !== undefined)
       throw new LifeboatError('USAGE', '--quick compares nothing with --against');
