@@ -40,7 +40,7 @@ function build(yargs: Argv) {
     .option('chunk', {
       type: 'string',
       requiresArg: true,
-      describe: 'Plaintext per frame: 4KiB to 64MiB (default 4MiB, gzip 1MiB)',
+      describe: 'Plaintext per frame: 4KiB to 64MiB (default 4MiB, zstd 8MiB, gzip 1MiB)',
     })
     .option('bwlimit', { type: 'number', default: 0, requiresArg: true, describe: 'Read at most so many KiB/s' })
     .option('ionice', { type: 'number', requiresArg: true, describe: 'I/O priority 0 to 7, 8 for idle' })

@@ -111,7 +111,7 @@ function nameDamage(provider: FrameProvider, path: string): FrameProvider {
 function layoutFor(image: OpenImage, threads: number, needsSpare: boolean): SlotLayout {
   const frameBytes = needsSpare ? Math.max(image.slotFrameBytes, image.slotPlainBytes) : image.slotFrameBytes;
   const fitting = Math.floor(SLOT_BUDGET_BYTES / (image.slotPlainBytes + frameBytes));
-  return slotLayout(Math.min(slotsFor(threads), fitting), image.slotPlainBytes, frameBytes);
+  return slotLayout(Math.min(slotsFor(threads, image.slotPlainBytes), fitting), image.slotPlainBytes, frameBytes);
 }
 
 function createPoolFor(image: OpenImage, layout: SlotLayout, memory: SharedArrayBuffer, threads: number): JobPool {

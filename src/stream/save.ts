@@ -78,7 +78,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   const codec = codecByName(options.codec);
   options.signal.throwIfAborted();
   const { signal, fail, end } = createRunSignal(options.signal);
-  const layout = slotLayout(slotsFor(threads), chunkBytes, codec.frameBound(chunkBytes));
+  const layout = slotLayout(slotsFor(threads, chunkBytes), chunkBytes, codec.frameBound(chunkBytes));
   const memory = allocateSlotMemory(layout);
   const slots = createSlotPool(memory, layout, signal);
   const pool = createJobPool(

@@ -13,9 +13,15 @@ export interface SlotLayout {
   frameBytes: number;
 }
 
+/** Enough to be read and written at once while every thread has its two. */
+const BYTES_IN_FLIGHT = 32 * 1024 * 1024;
+const MAX_SLOTS_IN_FLIGHT = 8;
+const MIN_SLOTS_IN_FLIGHT = 4;
+
 /** Per thread one slot that it works on, one that waits for it, and some that are read and written meanwhile. */
-export function slotsFor(threads: number): number {
-  return 2 * threads + 8;
+export function slotsFor(threads: number, chunkBytes: number): number {
+  const inFlight = Math.floor(BYTES_IN_FLIGHT / chunkBytes);
+  return 2 * threads + Math.max(MIN_SLOTS_IN_FLIGHT, Math.min(MAX_SLOTS_IN_FLIGHT, inFlight));
 }
 
 export interface Slot {

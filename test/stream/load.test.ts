@@ -346,7 +346,7 @@ test('no more frames are fetched than there are slots while nothing can be put',
     const sink = collectingSink(60 * CHUNK, { ordered, before: () => gate });
     const loading = load({ codec: 'lz4', provider, sink, threads, ...room(image) });
     await sleep(200);
-    assert.ok(fetched <= slotsFor(threads), `${fetched} fetches`);
+    assert.ok(fetched <= slotsFor(threads, CHUNK), `${fetched} fetches`);
     open();
     await loading;
   }

@@ -203,7 +203,7 @@ export interface LoadSetup {
 /** As decodeImage does it: the pool is closed as soon as the run is over. */
 export async function load(setup: LoadSetup) {
   const { codec, sink, provider, threads = 1, signal = new AbortController().signal } = setup;
-  const layout = slotLayout(setup.slotCount ?? slotsFor(threads), setup.plainBytes, setup.frameBytes);
+  const layout = slotLayout(setup.slotCount ?? slotsFor(threads, setup.plainBytes), setup.plainBytes, setup.frameBytes);
   const memory = allocateSlotMemory(layout);
   const chunkBytes = setup.plainBytes;
   const pool = createJobPool(

@@ -131,7 +131,7 @@ test('all chunks of zeros share one frame, whether they were read or known', asy
     const frames = pieces.slice(1, -1);
     assert.equal(frames.length, 20);
     // Before the first one is made, as many as there are slots may be on their way.
-    assert.ok(new Set(frames.map(({ buffer }) => buffer)).size <= slotsFor(threads));
+    assert.ok(new Set(frames.map(({ buffer }) => buffer)).size <= slotsFor(threads, CHUNK));
     for (let frame = 0; frame < 20; frame++) {
       assert.deepEqual([table.lengthOf(frame), table.crcOf(frame)], [table.lengthOf(0), table.crcOf(0)]);
       assert.ok(frames[frame]?.equals(frames[0] as Buffer));
@@ -265,8 +265,8 @@ test('memory is that of the slots: nothing is read while nothing can be written'
     });
     const saving = save({ source, sink, threads, codec: 'lz4' });
     await sleep(300);
-    assert.ok(filled <= slotsFor(threads), `${filled} chunks`);
-    assert.ok(filled >= slotsFor(threads) - 1, `${filled} chunks`);
+    assert.ok(filled <= slotsFor(threads, CHUNK), `${filled} chunks`);
+    assert.ok(filled >= slotsFor(threads, CHUNK) - 1, `${filled} chunks`);
     open();
     await saving;
     assert.equal(filled, 100);
