@@ -3,9 +3,20 @@ import { LifeboatError } from '../error.js';
 import { nextData, nextHole } from '../native/libc.js';
 import { DIRECT_ALIGNMENT_BYTES } from './direct.js';
 
+/** Another device that holds an extent's data, a snapshot, and where in it the extent's first byte lies. */
+export interface ReadFrom {
+  fd: number;
+  /** The same, opened with O_DIRECT; undefined where that is refused. */
+  directFd: number | undefined;
+  /** For messages. */
+  path: string;
+  offset: number;
+}
+
 /** A piece of a source, in bytes, and where its contents come from. A source is a list of them from 0 to its size. */
 export type Extent =
-  | { kind: 'data'; offset: number; length: number }
+  /** Read from the source itself, unless `from` names another device. */
+  | { kind: 'data'; offset: number; length: number; from?: ReadFrom }
   | { kind: 'zero'; offset: number; length: number }
   | { kind: 'memory'; offset: number; length: number; bytes: Buffer };
 
@@ -84,23 +95,27 @@ function* lay(base: Iterable<Extent>, patches: Extent[]): Generator<Extent> {
     baseEnd = extent.offset + extent.length;
     let offset = Math.max(extent.offset, covered);
     while (patch && patch.offset < baseEnd) {
-      if (patch.offset > offset) yield slice(extent, offset, patch.offset);
+      if (patch.offset > offset) yield sliceExtent(extent, offset, patch.offset);
       yield patch;
       covered = patch.offset + patch.length;
       offset = Math.max(offset, covered);
       patch = left.next().value;
     }
-    if (offset < baseEnd) yield slice(extent, offset, baseEnd);
+    if (offset < baseEnd) yield sliceExtent(extent, offset, baseEnd);
   }
   const beyond = patch ? patch.offset : covered > baseEnd ? covered : undefined;
   if (beyond !== undefined) throw new RangeError(`A patch at offset ${beyond} lies beyond the end ${baseEnd}`);
 }
 
-function slice(extent: Extent, start: number, end: number): Extent {
+/** What of an extent lies from `start` up to `end`, both in bytes of the source and within it. */
+export function sliceExtent(extent: Extent, start: number, end: number): Extent {
   const length = end - start;
-  if (extent.kind !== 'memory') return { kind: extent.kind, offset: start, length };
-  const bytes = extent.bytes.subarray(start - extent.offset, end - extent.offset);
-  return { kind: 'memory', offset: start, length, bytes };
+  const skipped = start - extent.offset;
+  if (extent.kind === 'zero') return { kind: 'zero', offset: start, length };
+  if (extent.kind === 'memory')
+    return { kind: 'memory', offset: start, length, bytes: extent.bytes.subarray(skipped, skipped + length) };
+  if (extent.from === undefined) return { kind: 'data', offset: start, length };
+  return { kind: 'data', offset: start, length, from: { ...extent.from, offset: extent.from.offset + skipped } };
 }
 
 /**

@@ -13,8 +13,11 @@ export interface Manifest {
     kind: 'block' | 'file' | 'stream';
     sizeBytes: number;
     logicalSectorBytes: number | null;
-    /** `crash`: as after a power cut, for it was mounted. `still`: nothing had it mounted. `unknown`: nobody can tell. */
-    consistency: 'crash' | 'still' | 'unknown';
+    /**
+     * `snapshot`: mounted file systems were read from snapshots. `crash`: as after a power cut, for it was mounted.
+     * `still`: nothing had it mounted. `unknown`: nobody can tell.
+     */
+    consistency: 'snapshot' | 'crash' | 'still' | 'unknown';
     /** Saved as zeros without being read: holes. */
     skippedBytes: number;
     zeroBytes: number;

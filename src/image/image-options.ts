@@ -1,4 +1,6 @@
 import type { CodecName } from '../codec/codec.js';
+import type { Extent } from '../device/extents.js';
+import type { Manifest } from '../format/manifest.js';
 import type { EngineChoice } from './choose-engine.js';
 
 export interface ImageOptions {
@@ -21,5 +23,13 @@ export interface ImageOptions {
   onReadError: 'fail' | 'zero';
   force: boolean;
   dryRun: boolean;
+  /** What is known of the source beforehand; undefined: everything is to be read, but for a file's holes. */
+  known?: KnownSource;
   signal: AbortSignal;
+}
+
+export interface KnownSource {
+  /** From 0 to the source's size. */
+  extents: readonly Extent[];
+  consistency: Manifest['source']['consistency'];
 }

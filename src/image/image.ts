@@ -2,7 +2,7 @@ import { fstatSync } from 'node:fs';
 import type { Codec, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import { deviceNumber, kernelName } from '../device/block-tree.js';
-import { checkExtents, fileExtents, wholeExtent } from '../device/extents.js';
+import { checkExtents, type Extent, fileExtents, wholeExtent } from '../device/extents.js';
 import { mountedOn } from '../device/in-use.js';
 import { openSource, type Source } from '../device/source.js';
 import { LifeboatError } from '../error.js';
@@ -88,7 +88,7 @@ async function saveTo(
     warnings.push(text);
     report.warn(text);
   };
-  const consistency = consistencyOf(source, warn);
+  const consistency = options.known?.consistency ?? consistencyOf(source, warn);
   if (source !== undefined) {
     const way = source.directFd === undefined ? 'through the cache' : 'past the cache (O_DIRECT)';
     report.detail(`source: ${source.realPath}, ${source.sizeBytes} bytes, read ${way}`);
@@ -112,7 +112,7 @@ async function saveTo(
     saved = await saveImage({
       ...plan,
       codec: plan.codec.name,
-      source: chunkSourceOf(source, rescuer, options.signal),
+      source: chunkSourceOf(source, rescuer, options),
       sink: output.sink,
       container: containerOf(plan.codec.name),
       sha256: options.sha256 && output.file !== undefined,
@@ -231,11 +231,19 @@ function indexOf(plan: Plan, { table }: Saved): Buffer | undefined {
   return encodeIndexBlock({ codec: plan.codec.name, chunkBytes: plan.chunkBytes, table });
 }
 
-function chunkSourceOf(source: Source | undefined, rescuer: Rescuer | undefined, signal: AbortSignal): ChunkSource {
+function chunkSourceOf(
+  source: Source | undefined,
+  rescuer: Rescuer | undefined,
+  { known, signal }: ImageOptions,
+): ChunkSource {
   if (source === undefined) return streamSource(preparePipe(STDIN), 'stdin', signal);
   const { path, sizeBytes } = source;
-  const extents = source.kind === 'file' ? fileExtents(source.fd, sizeBytes) : wholeExtent(sizeBytes);
+  const extents = known?.extents ?? extentsOf(source);
   return extentSource({ file: source, path, sizeBytes, extents: checkExtents(extents, sizeBytes), rescuer });
+}
+
+function extentsOf({ kind, fd, sizeBytes }: Source): Iterable<Extent> {
+  return kind === 'file' ? fileExtents(fd, sizeBytes) : wholeExtent(sizeBytes);
 }
 
 function consistencyOf(source: Source | undefined, warn: (text: string) => void): Manifest['source']['consistency'] {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Extent } from '../device/extents.js';
+import type { Extent, ReadFrom } from '../device/extents.js';
 import { fromSystem, LifeboatError } from '../error.js';
 import { type Chunk, cutChunks } from './chunks.js';
 import { leaveCache, type ReadableAt, ReadError, readAt, readSome } from './read-at.js';
@@ -88,14 +88,34 @@ export function extentSource({ file, path, sizeBytes, extents, rescuer }: Extent
         }
       }
       leaveCache(file, chunk.offset, chunk.length);
+      // After the disk's own ranges, which were read with something around them.
       for (const piece of chunk.pieces) {
-        const at = piece.offset - chunk.offset;
-        if (piece.kind === 'zero') into.fill(0, at, at + piece.length);
-        else if (piece.kind === 'memory') piece.bytes.copy(into, at);
+        const room = into.subarray(piece.offset - chunk.offset, piece.offset - chunk.offset + piece.length);
+        if (piece.kind === 'zero') room.fill(0);
+        else if (piece.kind === 'memory') piece.bytes.copy(room);
+        else if (piece.from !== undefined) await readFrom(piece.from, room);
       }
       return chunk.length;
     },
   };
+}
+
+async function readFrom(device: ReadFrom, into: Buffer): Promise<void> {
+  try {
+    const done = await readAt(device, into, device.offset, into.length);
+    leaveCache(device, device.offset, into.length);
+    if (done === into.length) return;
+    throw new LifeboatError('FAILED', `Cannot read "${device.path}" at offset ${device.offset + done}: it ends there`);
+  } catch (error) {
+    if (!(error instanceof ReadError)) throw error;
+    // A snapshot that overflowed answers every read with an I/O error.
+    const { message, code } = fromSystem(error.cause, 'read', device.path, error.offset);
+    throw new LifeboatError(code, message, {
+      cause: error,
+      offset: error.offset,
+      hint: 'see dmesg: the disk has failed, or the snapshot has overflowed',
+    });
+  }
 }
 
 /** From `start` up to `end` within a chunk, in bytes. */
@@ -104,11 +124,11 @@ export interface ChunkRange {
   end: number;
 }
 
-/** What to read of a chunk, aligned for O_DIRECT; near neighbours joined into one request. */
+/** What to read of the source itself for a chunk, aligned for O_DIRECT; near neighbours joined into one request. */
 export function rangesToRead(chunk: Chunk): (ChunkRange & { pieces: ChunkRange[] })[] {
   const ranges: (ChunkRange & { pieces: ChunkRange[] })[] = [];
   for (const piece of chunk.pieces) {
-    if (piece.kind !== 'data') continue;
+    if (piece.kind !== 'data' || piece.from !== undefined) continue;
     const at = piece.offset - chunk.offset;
     const start = at - (at % DIRECT_ALIGNMENT);
     const end = Math.min(alignUp(at + piece.length), chunk.length);

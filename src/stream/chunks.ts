@@ -1,4 +1,4 @@
-import type { Extent } from '../device/extents.js';
+import { type Extent, sliceExtent } from '../device/extents.js';
 
 /** A piece of the source that becomes one frame, and the extents inside it, cut to it; in bytes of the source. */
 export interface Chunk {
@@ -14,7 +14,8 @@ export function* cutChunks(extents: Iterable<Extent>, chunkBytes: number): Gener
   for (const extent of extents) {
     for (let done = 0; done < extent.length; ) {
       const length = Math.min(extent.length - done, chunkBytes - chunk.length);
-      chunk.pieces.push(cutExtent(extent, done, length));
+      const start = extent.offset + done;
+      chunk.pieces.push(sliceExtent(extent, start, start + length));
       chunk.length += length;
       done += length;
       if (chunk.length === chunkBytes) {
@@ -24,13 +25,6 @@ export function* cutChunks(extents: Iterable<Extent>, chunkBytes: number): Gener
     }
   }
   if (chunk.length > 0) yield chunk;
-}
-
-function cutExtent(extent: Extent, start: number, length: number): Extent {
-  const offset = extent.offset + start;
-  if (extent.kind === 'memory')
-    return { kind: 'memory', offset, length, bytes: extent.bytes.subarray(start, start + length) };
-  return { kind: extent.kind, offset, length };
 }
 
 /** Nothing of it has to be read. */

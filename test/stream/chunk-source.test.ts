@@ -314,3 +314,50 @@ test('a stream that cannot be read says so', async (t) => {
   const chunk = source.chunks(BLOCK).next().value as Chunk;
   await assert.rejects(source.fill(chunk, directBuffer(BLOCK)), /Cannot read "stdin": EISDIR/);
 });
+
+test('a piece of another device is read from there, whatever lies around it', async (t) => {
+  const directory = scratch(t);
+  const onDisk = patterned(200_000);
+  const onSnapshot = patterned(300_000, 9);
+  writeFileSync(join(directory, 'disk'), onDisk);
+  writeFileSync(join(directory, 'snapshot'), onSnapshot);
+  const file = openReadable(t, join(directory, 'disk'));
+  const snapshot = { ...openReadable(t, join(directory, 'snapshot')), path: 'snapshot' };
+  const into = directBuffer(256 * KIB);
+  const kinds = fc.constantFrom('data' as const, 'zero' as const, 'from' as const);
+  const shapes = fc.array(fc.tuple(kinds, fc.integer({ min: 1, max: 20_000 }), fc.integer({ min: 0, max: 200_000 })), {
+    minLength: 1,
+    maxLength: 9,
+  });
+  await fc.assert(
+    fc.asyncProperty(shapes, fc.integer({ min: 1, max: 20 }), fc.boolean(), async (pieces, blocks, aligned) => {
+      let offset = 0;
+      const unit = aligned ? BLOCK : 1;
+      const expected: Buffer[] = [];
+      const extents = pieces.map(([kind, size, place]): Extent => {
+        const length = Math.ceil(size / unit) * unit;
+        const at = Math.floor(place / unit) * unit;
+        const start = offset;
+        offset += length;
+        if (kind === 'zero') expected.push(Buffer.alloc(length));
+        else expected.push(kind === 'data' ? onDisk.subarray(start, offset) : onSnapshot.subarray(at, at + length));
+        if (kind !== 'from') return { kind, offset: start, length };
+        return { kind: 'data', offset: start, length, from: { ...snapshot, offset: at } };
+      });
+      const source = fileSource(file, extents);
+      const got: Buffer[] = [];
+      const chunks = source.chunks(blocks * BLOCK);
+      for (let next = chunks.next(); next.done !== true; next = chunks.next()) {
+        into.fill(0xee);
+        await source.fill(next.value, into);
+        got.push(Buffer.from(into.subarray(0, next.value.length)));
+      }
+      assert.ok(Buffer.concat(got).equals(Buffer.concat(expected)));
+    }),
+    { numRuns: 60 },
+  );
+  const past: Extent[] = [{ kind: 'data', offset: 0, length: 8192, from: { ...snapshot, offset: 299_000 } }];
+  const source = fileSource(file, past);
+  const chunk = source.chunks(8192).next().value as Chunk;
+  await assert.rejects(source.fill(chunk, into), /"snapshot" at offset 300000: it ends there/);
+});
