@@ -51,7 +51,7 @@ function devicesHolding(path: string, roots: KernelRoots, mounts: Mount[]): Kern
 }
 
 /** The mount that a path is in, even where one hides another or the device number is anonymous. */
-function mountId(path: string): number {
+export function mountId(path: string): number {
   const fd = openSync(path, O_PATH);
   try {
     const line = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'));

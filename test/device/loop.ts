@@ -27,11 +27,15 @@ export async function attachLoop(sizeBytes: number, options: string[] = []): Pro
   closeSync(fd);
   const { stdout } = await execa('losetup', [...options, '--find', '--show', file]);
   const device = stdout.trim();
+  // Partitions stay with a loop device, whatever is attached to it next.
+  const forgetPartitions = () => execa('partx', ['--delete', device], { reject: false });
+  if (!options.includes('--partscan')) await forgetPartitions();
   return {
     device,
     file,
     directory,
     detach: async () => {
+      await forgetPartitions();
       await execa('losetup', ['--detach', device]);
       rmSync(directory, { recursive: true });
     },

@@ -1,0 +1,13 @@
+import type { BootDisk } from './boot-disk.js';
+import type { LogicalVolume, Lvm } from './lvm.js';
+
+/** The logical volumes that file systems of a disk are mounted from, each once, in LVM's order. */
+export function mountedVolumes(lvm: Lvm, mounts: BootDisk['mounts']): LogicalVolume[] {
+  const devices = new Set(mounts.map(({ device }) => device));
+  return lvm.logical.filter((volume) => devices.has(mapperPath(volume)) || devices.has(volume.path));
+}
+
+/** Device mapper's name: a hyphen between group and volume, those within them doubled. */
+export function mapperPath({ vg, name }: Pick<LogicalVolume, 'vg' | 'name'>): string {
+  return `/dev/mapper/${vg.replaceAll('-', '--')}-${name.replaceAll('-', '--')}`;
+}

@@ -1,0 +1,168 @@
+import { LifeboatError } from '../error.js';
+import { runCommand } from './command.js';
+import { DIRECT_ALIGNMENT_BYTES } from './direct.js';
+import type { FilesystemFacts } from './filesystem.js';
+import { roundSize } from './sizes.js';
+
+/** Bytes of a partition or volume that are in use. */
+export interface UsedRange {
+  offset: number;
+  length: number;
+}
+
+/** In used ranges, a gap smaller than this is read along: a seek or a request costs as much. */
+const SMALLEST_GAP_BYTES = 64 * 1024;
+/** Boot code, and the first superblock of every kind, whatever a map says of it. */
+const HEAD_BYTES = 64 * 1024;
+/** Copies of btrfs's superblock, which are in no allocation tree. */
+const BTRFS_COPIES_AT = [64 * 1024 ** 1, 64 * 1024 ** 2, 256 * 1024 ** 3];
+
+const PROGRAMS: Partial<Record<FilesystemFacts['type'], string>> = {
+  ext4: 'partclone.extfs',
+  xfs: 'partclone.xfs',
+  btrfs: 'partclone.btrfs',
+  vfat: 'partclone.vfat',
+};
+
+export interface UsedBlocksOptions {
+  /** It is mounted, and the caller sees to it that it stands still meanwhile; partclone refuses it otherwise. */
+  isSettled?: boolean;
+}
+
+/**
+ * Which blocks of a file system are in use, by `partclone -D`. It must not be mounted; a snapshot is fine.
+ * @param sizeBytes of the device; what lies behind the file system counts as used
+ * @returns sorted ranges on multiples of 4096 (but for the device's end), at least 64 KiB apart; or in words why all has to
+ * be read: no such program, a kind it does not know, or a map that does not fit the superblock
+ * @throws the signal's reason
+ */
+export async function usedBlocks(
+  devicePath: string,
+  facts: FilesystemFacts,
+  sizeBytes: number,
+  signal?: AbortSignal,
+  { isSettled = false }: UsedBlocksOptions = {},
+): Promise<{ used: UsedRange[] } | { used: undefined; reason: string }> {
+  const none = (reason: string) => ({ used: undefined, reason });
+  const program = PROGRAMS[facts.type];
+  if (program === undefined) return none(`nothing tells the unused blocks of what it holds (${facts.type})`);
+  if (facts.doubt !== undefined) return none(`its map of unused blocks may be wrong: ${facts.doubt}`);
+  let text: string;
+  try {
+    // Without -L it writes /var/log/partclone.log, which is on the disk that is being imaged.
+    const args = ['-D', '-s', devicePath, '-o', '-', '-L', '/dev/null', ...(isSettled ? ['-F'] : [])];
+    const result = await runCommand(program, args, { allowMissing: true, ...(signal ? { signal } : {}) });
+    if (result === undefined) return none(`${program} is not installed (apt install partclone)`);
+    text = result.stdout;
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof LifeboatError) return none(error.message);
+    throw error;
+  }
+  try {
+    const mapped = parseDomainMap(text, sizeBytes);
+    const doubt = doubtIn(mapped, facts);
+    return doubt === undefined ? { used: withKnownPlaces(mapped, facts, sizeBytes) } : none(doubt);
+  } catch (error) {
+    if (error instanceof LifeboatError) return none(error.message);
+    throw error;
+  }
+}
+
+/** In words, why a map cannot be true; undefined if it can. */
+export function doubtIn(used: readonly UsedRange[], facts: FilesystemFacts): string | undefined {
+  if (facts.usedBytes === undefined || facts.sizeBytes === undefined || facts.blockBytes === undefined)
+    return 'the superblock does not say how much is in use';
+  const fileSystemBytes = facts.sizeBytes;
+  const mapped = used.reduce((sum, { offset, length }) => {
+    return sum + Math.max(0, Math.min(offset + length, fileSystemBytes) - offset);
+  }, 0);
+  // Counters of reserved blocks and of the log differ a little between kernel and partclone.
+  const least = facts.usedBytes - Math.max(16 * facts.blockBytes, facts.usedBytes / 1000);
+  if (mapped < least) return `the map has ${roundSize(mapped)} in use, the superblock ${roundSize(facts.usedBytes)}`;
+  const superblock = facts.type === 'btrfs' ? 64 * 1024 : facts.type === 'ext4' ? 1024 : 0;
+  const first = used.find((range) => range.offset + range.length > superblock);
+  return first !== undefined && first.offset <= superblock ? undefined : 'the map has the superblock as unused';
+}
+
+function withKnownPlaces(used: UsedRange[], facts: FilesystemFacts, sizeBytes: number): UsedRange[] {
+  const places = [{ offset: 0, length: HEAD_BYTES }];
+  if (facts.type === 'btrfs') for (const offset of BTRFS_COPIES_AT) places.push({ offset, length: 4096 });
+  const inside = places.filter((place) => place.offset < sizeBytes);
+  return joinUsed(
+    [...used, ...inside].sort((a, b) => a.offset - b.offset),
+    sizeBytes,
+  );
+}
+
+/**
+ * Reads a map as `partclone -D` writes it (ddrescue's format): comments, the current position, then one range a line,
+ * `0xPOS 0xSIZE +` for used and `?` for unused. What lies behind the last range counts as used.
+ * @returns sorted used ranges, widened to multiples of 4096, with gaps smaller than 64 KiB closed
+ * @throws LifeboatError FAILED if ranges do not join from 0 on, lie beyond the device, or the map breaks off
+ */
+export function parseDomainMap(text: string, sizeBytes: number): UsedRange[] {
+  const used: UsedRange[] = [];
+  let position: number | undefined;
+  let end = 0;
+  for (const [number, line] of linesOf(text)) {
+    const fields = line.split(/\s+/);
+    if (position === undefined) {
+      position = hex(fields[0], number);
+      if (fields.length !== 2 || fields[1] !== '?') throw malformed(`line ${number} is no current position`);
+      continue;
+    }
+    const [offset, length, status] = [hex(fields[0], number), hex(fields[1], number), fields[2]];
+    if (fields.length !== 3 || (status !== '+' && status !== '?')) throw malformed(`line ${number} is "${line}"`);
+    if (offset !== end) throw malformed(`line ${number} begins at byte ${offset}, the one before it ends at ${end}`);
+    if (length === 0) throw malformed(`line ${number} has no length`);
+    end = offset + length;
+    if (end > sizeBytes) throw malformed(`line ${number} ends at byte ${end}, the device at ${sizeBytes}`);
+    if (status === '+') addUsed(used, offset, end, sizeBytes);
+  }
+  if (position === undefined || end === 0) throw malformed('it is empty');
+  if (position !== end) throw malformed(`it breaks off at byte ${end} of ${position}`);
+  if (end < sizeBytes) addUsed(used, end, sizeBytes, sizeBytes);
+  return used;
+}
+
+function joinUsed(sorted: UsedRange[], sizeBytes: number): UsedRange[] {
+  const joined: UsedRange[] = [];
+  for (const { offset, length } of sorted) addUsed(joined, offset, offset + length, sizeBytes);
+  return joined;
+}
+
+/** Appends a range that begins at or behind the last one's start. */
+function addUsed(used: UsedRange[], from: number, to: number, sizeBytes: number): void {
+  const start = Math.floor(from / DIRECT_ALIGNMENT_BYTES) * DIRECT_ALIGNMENT_BYTES;
+  const end = Math.min(sizeBytes, Math.ceil(to / DIRECT_ALIGNMENT_BYTES) * DIRECT_ALIGNMENT_BYTES);
+  const last = used.at(-1);
+  if (last !== undefined && start - (last.offset + last.length) < SMALLEST_GAP_BYTES)
+    last.length = Math.max(last.length, end - last.offset);
+  else used.push({ offset: start, length: end - start });
+}
+
+/** Without comments and empty lines. A map may have a million lines: they are not all split at once. */
+function* linesOf(text: string): Generator<[number: number, line: string]> {
+  let number = 0;
+  for (let at = 0; at < text.length; ) {
+    const newline = text.indexOf('\n', at);
+    if (newline < 0) throw malformed('its last line is cut off');
+    const line = text.slice(at, newline).trim();
+    number++;
+    if (line !== '' && !line.startsWith('#')) yield [number, line];
+    at = newline + 1;
+  }
+}
+
+function hex(field: string | undefined, line: number): number {
+  const value = field !== undefined && /^0x[0-9A-Fa-f]{1,16}$/.test(field) ? Number(field) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw malformed(`line ${line} has "${field ?? ''}" where an offset should be`);
+  return value;
+}
+
+function malformed(what: string): LifeboatError {
+  return new LifeboatError('FAILED', `Cannot understand partclone's map of used blocks: ${what}`, {
+    hint: 'without it all blocks are read; partclone.FS -D -s DEVICE -o - shows it',
+  });
+}
