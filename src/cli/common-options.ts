@@ -38,6 +38,12 @@ export function threadsOf(given: number | undefined): number {
   throw new LifeboatError('USAGE', `--threads takes 1 to ${MAX_THREADS}, not ${given}`);
 }
 
+/** @throws LifeboatError USAGE unless it is a whole number from 0 to `max` */
+export function naturalOf(flag: string, value: number, max: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value;
+  throw new LifeboatError('USAGE', `${flag} takes 0 to ${max}, not ${value}`);
+}
+
 /** `auto` is zstd: near the best of both speed and ratio on most hosts. */
 export function codecOf(given: string): CodecName {
   return given === 'auto' ? 'zstd' : parseCodecName(given);

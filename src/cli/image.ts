@@ -5,7 +5,7 @@ import { chooseEncoder } from '../image/choose-engine.js';
 import { MAX_CHUNK_BYTES, runImage } from '../image/image.js';
 import type { ImageOptions } from '../image/image-options.js';
 import { imageSummary } from '../image/summary.js';
-import { codecOf, threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import { codecOf, naturalOf, threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import { parseSize } from './sizes.js';
 import type { ChosenVerb } from './verb.js';
@@ -122,9 +122,4 @@ function chunkOf(text: string | undefined): number | undefined {
   const bytes = parseSize(text, '--chunk');
   if (bytes >= MIN_CHUNK_BYTES && bytes <= MAX_CHUNK_BYTES && bytes % MIN_CHUNK_BYTES === 0) return bytes;
   throw new LifeboatError('USAGE', `--chunk takes 4KiB to 64MiB in steps of 4KiB, not "${text}"`);
-}
-
-function naturalOf(flag: string, value: number, max: number): number {
-  if (Number.isInteger(value) && value >= 0 && value <= max) return value;
-  throw new LifeboatError('USAGE', `${flag} takes 0 to ${max}, not ${value}`);
 }

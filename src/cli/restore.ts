@@ -3,6 +3,8 @@ import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { type RestoreResult, restoreImage } from '../image/restore.js';
 import { rateInWords, stagesInWords, timeInWords } from '../image/summary.js';
+import { namesSet } from '../sets/read-set.js';
+import { type RestoreSetResult, restoreSet, tableInWords } from '../sets/restore-set.js';
 import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
@@ -11,8 +13,8 @@ import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
   return withThreadOptions(withCommonOptions(yargs))
-    .usage('lifeboat restore IMAGE -o TARGET\n\nPuts an image back on to a disk, or into a file.')
-    .positional('image', { type: 'string', demandOption: true, describe: 'File, or - for stdin' })
+    .usage('lifeboat restore IMAGE|SET -o TARGET\n\nPuts an image back on to a disk, or into a file.')
+    .positional('image', { type: 'string', demandOption: true, describe: "File, a set's directory, or - for stdin" })
     .option('output', {
       alias: 'o',
       type: 'string',
@@ -28,6 +30,11 @@ function build(yargs: Argv) {
     })
     .option('salvage', { type: 'boolean', default: false, describe: 'From a damaged image: all that is good (exit 3)' })
     .option('check', { type: 'boolean', default: false, describe: 'Read TARGET back past the cache and compare' })
+    .option('shrink-tail', {
+      type: 'boolean',
+      default: false,
+      describe: 'A set to a smaller disk, if what does not fit is empty',
+    })
     .option('force', { alias: 'f', type: 'boolean', default: false, describe: 'Replace a file; accept other sectors' })
     .option('compress', {
       alias: 'c',
@@ -38,6 +45,7 @@ function build(yargs: Argv) {
     })
     .option('dry-run', { alias: 'n', type: 'boolean', default: false, describe: 'Check everything, write nothing' })
     .example('lifeboat restore sda.img.zst -o /dev/sda --confirm sda', 'on the worst day')
+    .example('lifeboat restore /mnt/nas/pve1/2026-11-20T20-30-00Z -o /dev/sda --confirm sda', 'a whole set')
     .example('ssh nas cat sda.img.zst | lifeboat restore - -o /dev/sda --confirm sda', 'from another host')
     .epilogue(EXIT_WORDS);
 }
@@ -52,23 +60,42 @@ export function addRestore(yargs: Argv, command: string, choose: (verb: ChosenVe
       options: argv,
       async action({ face, signal }) {
         const { image, output: target, confirm, salvage, check, force, dryRun, engine } = argv;
+        const how = { target, range, confirm, salvage, check, force, dryRun, threads, engine, signal };
+        if (namesSet(image)) {
+          if (argv.compress === 'none') throw new LifeboatError('USAGE', '-c none is for an image, not for a set');
+          const result = await restoreSet({ ...how, set: image, shrinkTail: argv.shrinkTail }, face);
+          face.answer({ ...result, dryRun });
+          tell(result, dryRun, face);
+          if (!dryRun) tellSteps(result, face);
+          return result.damage.length === 0 ? 0 : EXIT_STATUS.PARTIAL;
+        }
+        if (argv.shrinkTail) throw new LifeboatError('USAGE', '--shrink-tail is for a set, which tells what is empty');
         const raw = argv.compress === 'none';
-        const result = await restoreImage(
-          { image, target, raw, range, confirm, salvage, check, force, dryRun, threads, engine, signal },
-          face,
-        );
+        const result = await restoreImage({ ...how, image, raw }, face);
         face.answer({ ...result, dryRun });
-        if (dryRun) face.say(`would restore ${image} (${result.codec}, ${roundSize(result.plainBytes)}) to ${target}`);
-        else tell(result, face);
+        tell(result, dryRun, face);
         return result.damage.length === 0 ? 0 : EXIT_STATUS.PARTIAL;
       },
     });
   });
 }
 
+function tellSteps(result: RestoreSetResult, face: Face): void {
+  for (const line of tableInWords(result)) face.say(line);
+  for (const [index, { words, commands }] of result.steps.entries()) {
+    if (index === 0) face.say('\nWhat is left to do:');
+    face.say(`${index + 1}. ${words}${commands.length > 0 ? ':' : ''}`);
+    for (const command of commands) face.say(`     ${command}`);
+  }
+}
+
 const MAX_LINES = 50;
 
-function tell(result: RestoreResult, face: Face): void {
+function tell(result: RestoreResult, dryRun: boolean, face: Face): void {
+  if (dryRun) {
+    face.say(`would restore ${result.image} (${result.codec}, ${roundSize(result.plainBytes)}) to ${result.target}`);
+    return;
+  }
   for (const text of result.damage.slice(0, MAX_LINES)) face.warn(`"${result.image}": ${text}`);
   for (const { offset, length } of result.lostRanges.slice(0, MAX_LINES)) {
     face.warn(`lost: ${length} bytes at offset ${offset} of the disk, now zeros`);

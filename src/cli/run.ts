@@ -4,11 +4,17 @@ import { LifeboatError } from '../error.js';
 import { exitNow } from '../native/libc.js';
 import { VERSION } from '../version.js';
 import { addBench } from './bench.js';
+import { addBoot } from './boot.js';
 import { refuseEmpty, refuseRepeated } from './common-options.js';
+import { addDoctor } from './doctor.js';
 import { EXIT_WORDS } from './exit-words.js';
 import { createFace, errorInWords } from './face.js';
 import { addImage } from './image.js';
+import { addList } from './list.js';
+import { addPrune } from './prune.js';
+import { addRescueKit } from './rescue-kit.js';
 import { addRestore } from './restore.js';
+import { addShow } from './show.js';
 import { listenForSignals, StoppedBySignal } from './stopping.js';
 import type { ChosenVerb } from './verb.js';
 import { addVerify } from './verify.js';
@@ -23,6 +29,12 @@ const VERBS = {
   image: { places: '<source>', add: addImage },
   verify: { places: '<image>', add: addVerify },
   restore: { places: '<image>', add: addRestore },
+  boot: { places: '', add: addBoot },
+  list: { places: '[dir]', add: addList },
+  show: { places: '<set>', add: addShow },
+  prune: { places: '[dir]', add: addPrune },
+  'rescue-kit': { places: '<directory>', add: addRescueKit },
+  doctor: { places: '', add: addDoctor },
   bench: { places: '[source]', add: addBench },
 };
 
@@ -89,8 +101,8 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
         hint: 'lifeboat --help shows how',
       });
     });
-  if (alone !== undefined) alone.add(parser, `$0 ${alone.places}`, choose);
-  else for (const [name, { places, add }] of Object.entries(VERBS)) add(parser, `${name} ${places}`, choose);
+  if (alone !== undefined) alone.add(parser, `$0 ${alone.places}`.trim(), choose);
+  else for (const [name, { places, add }] of Object.entries(VERBS)) add(parser, `${name} ${places}`.trim(), choose);
   await parser.parseAsync();
   return chosen;
 }

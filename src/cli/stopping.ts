@@ -11,7 +11,7 @@ export class StoppedBySignal extends Error {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** vzdump kills 5 s after it has asked: what cannot be cleaned up in order within this is cleaned up at once. */
-const GRACE_MS = 3000;
+const GRACE_MS = 4500;
 
 export interface Stopping {
   readonly signal: AbortSignal;

@@ -3,6 +3,8 @@ import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { rateInWords, timeInWords } from '../image/summary.js';
 import { type VerifyResult, verifyImage } from '../image/verify.js';
+import { namesSet } from '../sets/read-set.js';
+import { type VerifySetResult, verifySet } from '../sets/verify-set.js';
 import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
@@ -10,8 +12,8 @@ import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
   return withThreadOptions(withCommonOptions(yargs))
-    .usage('lifeboat verify IMAGE\n\nDecodes an image and proves that it is whole.')
-    .positional('image', { type: 'string', demandOption: true, describe: 'File, or - for stdin' })
+    .usage('lifeboat verify IMAGE|SET\n\nDecodes an image and proves that it is whole; of a set, all else too.')
+    .positional('image', { type: 'string', demandOption: true, describe: "File, a set's directory, or - for stdin" })
     .option('quick', { type: 'boolean', default: false, describe: 'Sidecar, index, first and last frame only' })
     .option('against', { type: 'string', requiresArg: true, describe: 'Compare with this device or file too' })
     .option('compress', {
@@ -37,6 +39,14 @@ export function addVerify(yargs: Argv, command: string, choose: (verb: ChosenVer
       options: argv,
       async action({ face, signal }) {
         const { image, quick, against, engine } = argv;
+        if (namesSet(image)) {
+          if (argv.compress === 'none') throw new LifeboatError('USAGE', '-c none is for an image, not for a set');
+          const result = await verifySet({ set: image, quick, against, threads, engine, signal }, face);
+          face.answer(result);
+          tell(result, face);
+          tellFiles(result, face);
+          return result.damage.length === 0 ? 0 : EXIT_STATUS.DAMAGE;
+        }
         const raw = argv.compress === 'none';
         const result = await verifyImage({ image, raw, quick, against, threads, engine, signal }, face);
         face.answer(result);
@@ -45,6 +55,11 @@ export function addVerify(yargs: Argv, command: string, choose: (verb: ChosenVer
       },
     });
   });
+}
+
+function tellFiles({ set, unknownFiles, checkedBytes, damage }: VerifySetResult, face: Face): void {
+  for (const path of unknownFiles.slice(0, MAX_LINES)) face.warn(`"${set}": SHA256SUMS does not know ${path}`);
+  if (damage.length === 0) face.say(`${set}: all other files are as they were made, ${roundSize(checkedBytes)}`);
 }
 
 const MAX_LINES = 20;

@@ -23,6 +23,8 @@ export interface ImageOptions {
   onReadError: 'fail' | 'zero';
   force: boolean;
   dryRun: boolean;
+  /** The image may lie on the disk that it is made of. */
+  allowSameDisk?: boolean;
   /** What is known of the source beforehand; undefined: everything is to be read, but for a file's holes. */
   known?: KnownSource;
   signal: AbortSignal;

@@ -65,7 +65,7 @@ export async function openOutput(
   refuseOtherKinds(out, stats);
   if (stats === undefined) refuseMissingDevice('write an image to', out);
   const finalPath = resolveFinalPath(out);
-  if (source !== undefined) refuseOwnDisk(out, finalPath, source);
+  if (source !== undefined && options.allowSameDisk !== true) refuseOwnDisk(out, finalPath, source);
   refuseOddSidecars(finalPath);
   if (!options.force) refuseForeignSidecars(finalPath);
   await checkRoom(options, source, report);

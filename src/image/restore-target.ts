@@ -17,6 +17,14 @@ import type { RunReport } from './report.js';
 import type { RestoreOptions } from './restore.js';
 import { statPath } from './stat-path.js';
 
+/** A block device that holds the image, and is still claimed. */
+export interface WrittenDevice {
+  path: string;
+  fd: number;
+  sizeBytes: number;
+  logicalSectorBytes: number;
+}
+
 /** Where an image is restored to. */
 export interface RestoreTarget {
   sink: PlainSink;
@@ -26,6 +34,8 @@ export interface RestoreTarget {
   finish(sizeBytes: number): Promise<void>;
   /** Reads back past the cache what was put. */
   check(records: PutRecord[], report: RunReport): Promise<void>;
+  /** What the caller wants changed on a block device. */
+  amend(): Promise<void>;
   commit(): void;
   /** For the user, if the run ends between `begin` and `commit`: what the target is like then. */
   abandoned: string | undefined;
@@ -74,6 +84,7 @@ function streamTarget(fd: number, path: string, signal: AbortSignal, close: () =
     begin: () => Promise.resolve(),
     finish: () => Promise.resolve(),
     check: () => Promise.resolve(),
+    amend: () => Promise.resolve(),
     commit: () => undefined,
     abandoned: undefined,
     close,
@@ -98,6 +109,7 @@ function fileTarget(options: RestoreOptions, sizeBytes: number | undefined): Res
       dropCache(file.fd, 0, 0);
       await checkWritten({ fd: file.fd, directFd }, target, records, options.signal, report);
     },
+    amend: () => Promise.resolve(),
     commit: () => file.commit(),
     abandoned: undefined,
     close() {
@@ -153,6 +165,10 @@ async function deviceTarget(
     async check(records) {
       flushDeviceCache(device.fd);
       await checkWritten(device, path, records, options.signal, report);
+    },
+    async amend() {
+      const { fd, sizeBytes, logicalSectorBytes } = device;
+      await options.amendDevice?.({ path, fd, sizeBytes, logicalSectorBytes });
     },
     commit() {
       rereadPartitions(device.fd);

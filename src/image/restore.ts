@@ -6,7 +6,7 @@ import type { EngineChoice } from './choose-engine.js';
 import { damageInWords, decodeImage, SALVAGE_HINT } from './decode.js';
 import type { OpenImage } from './open-image.js';
 import type { RunReport } from './report.js';
-import { openRestoreTarget, type RestoreTarget } from './restore-target.js';
+import { openRestoreTarget, type RestoreTarget, type WrittenDevice } from './restore-target.js';
 import { openImage } from './verify.js';
 
 export interface RestoreOptions {
@@ -24,6 +24,8 @@ export interface RestoreOptions {
   dryRun: boolean;
   threads: number;
   engine: EngineChoice;
+  /** Changes what a block device holds once the image is on it and checked, before anybody else may use it. */
+  amendDevice?: ((device: WrittenDevice) => Promise<void>) | undefined;
   signal: AbortSignal;
 }
 
@@ -113,6 +115,7 @@ async function restoreTo(
     await target.finish(endBytes);
     stopFollowing();
     if (options.check) await target.check(records, report);
+    await target.amend();
     target.commit();
     const damage = [...decoded.structure.map(({ message }) => message), ...decoded.frames.map(damageInWords)];
     return result(options, image, {

@@ -53,8 +53,19 @@ describe('the command line', { concurrency: 2 }, () => {
   test('--help lists the commands that are there, and no others', async () => {
     const ran = await lifeboat(['--help']);
     ends(ran, STATUS.done);
-    const commands = [...ran.stdout.matchAll(/^ {2}lifeboat (\w+)/gm)].map((match) => match[1]);
-    assert.deepEqual(commands.sort(), ['bench', 'image', 'restore', 'verify']);
+    const commands = [...ran.stdout.matchAll(/^ {2}lifeboat ([\w-]+)/gm)].map((match) => match[1]);
+    assert.deepEqual(commands.sort(), [
+      'bench',
+      'boot',
+      'doctor',
+      'image',
+      'list',
+      'prune',
+      'rescue-kit',
+      'restore',
+      'show',
+      'verify',
+    ]);
   });
 
   test('wrong usage is exit 64, says what is wrong, and writes nothing', async (t) => {

@@ -1,0 +1,75 @@
+import type { Argv } from 'yargs';
+import { roundSize } from '../device/sizes.js';
+import { LifeboatError } from '../error.js';
+import { type FoundSet, findSets } from '../sets/find-sets.js';
+import { columns, printable } from './columns.js';
+import { withCommonOptions } from './common-options.js';
+import { EXIT_WORDS } from './exit-words.js';
+import { ageInWords, setAnswer } from './set-words.js';
+import type { ChosenVerb } from './verb.js';
+
+function build(yargs: Argv) {
+  return withCommonOptions(yargs)
+    .usage('lifeboat list DIR\n\nShows the sets in a directory, those that are broken too, and why. Changes nothing.')
+    .positional('dir', { type: 'string', describe: 'Where sets are kept' })
+    .example('lifeboat list /mnt/nas', 'which sets are there')
+    .epilogue(EXIT_WORDS);
+}
+
+export function addList(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
+  return yargs.command(command, 'Show the sets in a directory', build, (argv) => {
+    const directory = directoryOf(argv.dir, 'list');
+    choose({
+      options: argv,
+      async action({ face, signal }) {
+        const sets = await findSets(directory, signal);
+        const now = new Date();
+        face.answer({ directory, sets: sets.map((set) => setAnswer(set, now)) });
+        if (argv.json) return 0;
+        if (sets.length === 0) face.say(`lifeboat: no sets are in "${directory}": lifeboat boot --to DIR makes one`);
+        else process.stdout.write(columns(HEADS, rows(sets, now)));
+        return 0;
+      },
+    });
+  });
+}
+
+/** @throws LifeboatError USAGE */
+export function directoryOf(given: string | undefined, verb: string): string {
+  if (given !== undefined && given !== '-') return given;
+  throw new LifeboatError('USAGE', `lifeboat ${verb} needs the directory that sets are kept in`, {
+    hint: `lifeboat ${verb} /mnt/nas`,
+  });
+}
+
+const HEADS = ['HOST', 'SET', 'DISK', 'SIZE', 'RATIO', 'AGE', 'VERIFIED', 'NOTES'];
+
+/** Hosts by name, of each the newest first. */
+function rows(sets: readonly FoundSet[], now: Date): string[][] {
+  const hostOf = (set: FoundSet) => set.manifest?.hostname ?? set.hostDirectory;
+  const sorted = [...sets].sort((a, b) => (hostOf(a) === hostOf(b) ? 0 : hostOf(a) < hostOf(b) ? -1 : 1));
+  return sorted.map((set) => {
+    const { manifest } = set;
+    return [
+      printable(hostOf(set)),
+      printable(set.name),
+      printable(manifest?.disk.path ?? ''),
+      roundSize(set.sizeBytes),
+      manifest === undefined || manifest.imageSizeBytes === 0
+        ? ''
+        : (manifest.plainBytes / manifest.imageSizeBytes).toFixed(1),
+      ageInWords(set.time, now),
+      set.state === 'good' ? (set.verifiedAt === undefined ? 'never' : ageInWords(set.verifiedAt, now)) : '',
+      notes(set),
+    ];
+  });
+}
+
+function notes({ state, broken, protected: isProtected, manifest }: FoundSet): string {
+  return [
+    ...(state === 'good' ? [] : [`${state.toUpperCase()}: ${printable(broken ?? '')}`]),
+    ...(isProtected ? ['protected'] : []),
+    ...(manifest?.consistency === 'crash' ? ['as after a power cut'] : []),
+    ...(manifest?.guests === 'left out' ? ['without guests'] : []),
+  ].join('; ');
+}

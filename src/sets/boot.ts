@@ -1,0 +1,348 @@
+import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { CodecName } from '../codec/codec.js';
+import { codecByName } from '../codec/index.js';
+import { type BootDisk, type BootFinding, findBootDisks } from '../device/boot-disk.js';
+import { sizeInWords } from '../device/sizes.js';
+import { refuseZfsRoot } from '../device/zfs-by-hand.js';
+import { LifeboatError } from '../error.js';
+import { collectHostFiles, type HostFilesResult } from '../host/collect.js';
+import { readHostFacts } from '../host/host-facts.js';
+import type { EngineChoice } from '../image/choose-engine.js';
+import { type ImageResult, runImage } from '../image/image.js';
+import type { RunReport } from '../image/report.js';
+import { imageSummary } from '../image/summary.js';
+import { verifyImage } from '../image/verify.js';
+import { VERSION } from '../version.js';
+import { bootDiskOf } from './boot-disk-choice.js';
+import { type ConsistentDisk, openConsistentDisk } from './consistent-disk.js';
+import { findSets } from './find-sets.js';
+import { largeThings } from './large-things.js';
+import { lockDisk } from './lock.js';
+import { type NewSet, openSetDir, removeLeftovers } from './open-set-dir.js';
+import { placeOf } from './place.js';
+import { groupOf } from './prune.js';
+import { recoveryNotes } from './recovery-notes.js';
+import { requireMount } from './require-mount.js';
+import { keepRescueKitCurrent } from './rescue-kit.js';
+import { restoreScript } from './restore-script.js';
+import { checkRoom, estimateRoom } from './room.js';
+import { imageFileName, LOG_FILE, RECOVERY_FILE, RESTORE_SCRIPT_FILE } from './set-layout.js';
+import type { SetManifest } from './set-manifest.js';
+import { usedEndOf } from './used-end.js';
+
+export interface BootOptions {
+  /** Where sets are kept: DIR/HOSTNAME/TIME. */
+  to: string;
+  /** Undefined: the disk that the host boots from. */
+  disk: string | undefined;
+  codec: CodecName;
+  level: number | undefined;
+  engine: EngineChoice;
+  threads: number;
+  bwlimitKiBps: number;
+  ionice: number | undefined;
+  snapshot: 'auto' | 'lvm' | 'none';
+  requireConsistent: boolean;
+  includeGuests: boolean;
+  exclude: readonly string[];
+  /** The mount point that the target has to be on; true: any but the root file system's. */
+  requireMount: string | boolean;
+  allowSameDisk: boolean;
+  verify: boolean;
+  rescueKit: boolean;
+  dryRun: boolean;
+  signal: AbortSignal;
+}
+
+export interface BootResult {
+  /** The set's directory. */
+  set: string;
+  manifest: SetManifest;
+}
+
+/** What a dry run found out. */
+export interface BootPlan {
+  disk: BootDisk;
+  dataBytes: number;
+  consistency: ConsistentDisk['consistency'];
+  leftOut: ConsistentDisk['map']['leftOut'];
+}
+
+const FILE_MODE = 0o600;
+const SCRIPT_MODE = 0o700;
+/** Below this a file on the root file system is not worth a line. */
+const LARGE_BYTES = 1024 ** 3;
+
+/**
+ * Saves this host's boot disk, while it runs, as a set.
+ * @throws LifeboatError; no set and no snapshot is left then
+ */
+export async function runBoot(options: BootOptions, report: RunReport): Promise<BootResult | BootPlan> {
+  const startedAt = new Date();
+  const log: string[] = [`${startedAt.toISOString()} lifeboat boot --to ${options.to}`];
+  const logged = logTo(log, report);
+  if (process.getuid?.() !== 0) {
+    throw new LifeboatError('NEEDS_ROOT', 'Cannot read the boot disk and make snapshots without being root', {
+      hint: 'run it as root',
+    });
+  }
+  const { signal } = options;
+  const finding = await findBootDisks();
+  refuseZfsRoot(finding);
+  const disk = bootDiskOf(finding, options.disk);
+  const lock = lockDisk(disk.name);
+  try {
+    if (options.requireMount !== false)
+      requireMount(options.to, options.requireMount === true ? undefined : options.requireMount);
+    await removeLeftovers(options.to, hostname(), logged.warn);
+    if (options.dryRun) return await planOnly(disk, options, logged);
+    const set = openSetDir(options.to, hostname(), startedAt);
+    try {
+      return await fillSet(set, { startedAt, finding, disk, log }, options, logged);
+    } catch (error) {
+      const left = await set.abandon();
+      if (left.length > 0) report.warn(`"${set.path}" is no set and could not be removed whole: ${left.join(', ')}`);
+      signal.throwIfAborted();
+      throw error;
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+interface Run {
+  startedAt: Date;
+  finding: BootFinding;
+  disk: BootDisk;
+  log: string[];
+}
+
+async function planOnly(disk: BootDisk, options: BootOptions, report: RunReport): Promise<BootPlan> {
+  const consistent = await openDisk(
+    disk,
+    { ...options, snapshot: 'none', requireConsistent: false },
+    options.to,
+    report,
+  );
+  try {
+    const { map, consistency } = consistent;
+    await checkRoomFor(disk, map.dataBytes, options);
+    return { disk, dataBytes: map.dataBytes, consistency, leftOut: map.leftOut };
+  } finally {
+    await consistent.release();
+  }
+}
+
+function openDisk(
+  disk: BootDisk,
+  options: BootOptions,
+  scratchDirectory: string,
+  report: RunReport,
+): Promise<ConsistentDisk> {
+  const { snapshot, requireConsistent, includeGuests, exclude, signal } = options;
+  return openConsistentDisk(
+    { disk, snapshot, requireConsistent, includeGuests, exclude, scratchDirectory, signal },
+    report,
+  );
+}
+
+async function checkRoomFor(disk: BootDisk, dataBytes: number, { to, signal }: BootOptions): Promise<void> {
+  const sets = await findSets(to, signal);
+  const group = groupOf({ hostname: hostname(), disk });
+  const same = sets.flatMap(({ state, manifest, time, sizeBytes }) =>
+    state === 'good' && manifest !== undefined && groupOf(manifest) === group
+      ? [{ time, sizeBytes, imageSizeBytes: manifest.imageSizeBytes }]
+      : [],
+  );
+  await checkRoom(to, estimateRoom(same, dataBytes));
+}
+
+async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunReport): Promise<BootResult> {
+  const { disk, finding, startedAt } = run;
+  const { signal } = options;
+  // Before the snapshots, for it runs LVM's own reports; and before ESPs are read, for proxmox-boot-tool mounts them.
+  const hostFiles = await collectFiles(set, finding, signal, report);
+  const host = await readHostFacts(signal);
+  for (const { path, bytes } of await largeThings({ signal, leastBytes: LARGE_BYTES }))
+    report.detail(`${path} holds ${sizeInWords(bytes)}, which the image holds too`);
+
+  const consistent = await openDisk(disk, options, set.path, report);
+  let image: ImageResult;
+  const warnings = consistent.warnings;
+  try {
+    for (const { what, bytes, reason } of consistent.map.leftOut)
+      report.detail(`left out: ${what}, ${sizeInWords(bytes)} (${reason})`);
+    if (consistent.guests === 'left out') {
+      const text =
+        'the disks of guests (LVM thin pools) are left out: vzdump saves them. --include-guests has them in the image';
+      warnings.push(text);
+      report.warn(text);
+    }
+    await checkRoomFor(disk, consistent.map.dataBytes, options);
+    image = await imageOf(set, disk, consistent, options, report);
+    const changed = await consistent.changedMeanwhile();
+    if (changed !== undefined) {
+      warnings.push(changed);
+      report.warn(changed);
+    }
+  } finally {
+    await consistent.release();
+  }
+  for (const text of image.manifest.warnings) if (!warnings.includes(text)) warnings.push(text);
+
+  const verifiedAt = options.verify ? await prove(set, image, options, report) : undefined;
+  const manifest: SetManifest = {
+    format: 'lifeboat-set',
+    formatVersion: 1,
+    lifeboatVersion: VERSION,
+    createdAt: startedAt.toISOString(),
+    hostname: hostname(),
+    disk: {
+      path: disk.path,
+      model: disk.model,
+      serial: disk.serial,
+      sizeBytes: disk.sizeBytes,
+      logicalSectorBytes: disk.logicalSectorBytes,
+    },
+    disks: finding.disks.map(({ path }) => path),
+    image: imageFileName(options.codec),
+    imageSizeBytes: image.manifest.image.sizeBytes,
+    plainBytes: image.manifest.source.sizeBytes,
+    readBytes: image.manifest.source.sizeBytes - image.manifest.source.skippedBytes,
+    codec: options.codec,
+    consistency: consistent.consistency,
+    leftOut: consistent.map.leftOut,
+    usedEndBytes: usedEndOf(consistent.map.extents, consistent.table, disk.sizeBytes),
+    bootMode: finding.bootMode,
+    guests: consistent.guests,
+    hostFiles: hostFiles.files,
+    missingHostFiles: hostFiles.missing.map(({ name, reason }) => ({ name, reason })),
+    verifiedAt,
+    durationMs: Date.now() - startedAt.getTime(),
+    warnings,
+  };
+  const { table, lvm, partitionFacts, volumeFacts } = consistent;
+  write(
+    set,
+    RECOVERY_FILE,
+    recoveryNotes({ manifest, host, table, lvm, partitionFacts, volumeFacts, place: placeOf(set.path) }),
+  );
+  write(set, RESTORE_SCRIPT_FILE, restoreScript(manifest, table.scheme), SCRIPT_MODE);
+  for (const line of imageSummary(image.manifest)) run.log.push(line);
+  write(set, LOG_FILE, `${run.log.join('\n')}\n`);
+  const { sha256 } = image.manifest.image;
+  const knownSums = sha256 === null ? new Map<string, string>() : new Map([[manifest.image, sha256]]);
+  await set.finish(manifest, { signal, knownSums });
+  if (options.rescueKit) await keepKit(options, report);
+  return { set: set.path, manifest };
+}
+
+async function collectFiles(
+  set: NewSet,
+  finding: BootFinding,
+  signal: AbortSignal,
+  report: RunReport,
+): Promise<HostFilesResult> {
+  const groups = finding.root.layout === 'lvm' ? volumeGroupOf(finding.root.device) : [];
+  const found = await collectHostFiles(set.hostPath, {
+    disks: finding.disks.map(({ path }) => path),
+    vgs: groups,
+    configPaths: [],
+    signal,
+  });
+  for (const { name, reason, kind } of found.missing) {
+    if (kind === 'absent') report.detail(`host file ${name}: ${reason}`);
+    else report.warn(`host file ${name}: ${reason}`);
+  }
+  return found;
+}
+
+/** "/dev/mapper/pve-root" is in the group pve; device mapper doubles the hyphens within names. */
+function volumeGroupOf(device: string): string[] {
+  const name = /^\/dev\/mapper\/((?:[^-]|--)+)-(?!-)/.exec(device)?.[1];
+  return name === undefined ? [] : [name.replaceAll('--', '-')];
+}
+
+async function imageOf(
+  set: NewSet,
+  disk: BootDisk,
+  consistent: ConsistentDisk,
+  options: BootOptions,
+  report: RunReport,
+): Promise<ImageResult> {
+  const { codec, engine, threads, bwlimitKiBps, ionice, allowSameDisk } = options;
+  const overflow = new AbortController();
+  const signal = AbortSignal.any([options.signal, overflow.signal]);
+  consistent.watched.catch((reason) => overflow.abort(reason));
+  const result = await runImage(
+    {
+      source: disk.path,
+      out: join(set.path, imageFileName(codec)),
+      codec,
+      level: options.level ?? codecByName(codec).defaultLevel,
+      engine,
+      threads,
+      chunkBytes: undefined,
+      bwlimitKiBps,
+      ionice,
+      verify: false,
+      sha256: true,
+      onReadError: 'fail',
+      force: false,
+      dryRun: false,
+      allowSameDisk,
+      known: { extents: consistent.map.extents, consistency: consistent.consistency },
+      signal,
+    },
+    report,
+  );
+  if (result === undefined) throw new Error('an image that was no dry run came to nothing');
+  return result;
+}
+
+/** Reads the image back, past the cache. @returns when it was proven */
+async function prove(set: NewSet, { out }: ImageResult, options: BootOptions, report: RunReport): Promise<string> {
+  const { engine, threads, signal } = options;
+  const verified = await verifyImage(
+    { image: out, raw: options.codec === 'none', quick: false, against: undefined, threads, engine, signal },
+    report,
+  );
+  const [first] = verified.damage;
+  if (first === undefined) return new Date().toISOString();
+  throw new LifeboatError('DAMAGE', `Cannot trust the image in "${set.path}": read back, ${first}`, {
+    hint: 'the target disk or its memory returns other bytes than were written: check dmesg, and use another target',
+  });
+}
+
+/** A set without a kit is still a set. */
+async function keepKit({ to, signal }: BootOptions, report: RunReport): Promise<void> {
+  try {
+    const kit = await keepRescueKitCurrent({ directory: resolve(to), signal }, report);
+    if (kit.isNew) report.detail(`rescue kit: ${kit.path}`);
+  } catch (error) {
+    signal.throwIfAborted();
+    report.warn(`no rescue kit beside the sets: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function write(set: NewSet, name: string, text: string, mode = FILE_MODE): void {
+  writeFileSync(join(set.path, name), text, { mode, flag: 'wx' });
+}
+
+/** What is told is also kept. */
+function logTo(log: string[], report: RunReport): RunReport {
+  const keep = (text: string) => void log.push(`${new Date().toISOString()} ${text}`);
+  return {
+    warn(text) {
+      keep(`warning: ${text}`);
+      report.warn(text);
+    },
+    detail(text) {
+      keep(text);
+      report.detail(text);
+    },
+    follow: (phase, snapshot) => report.follow(phase, snapshot),
+  };
+}

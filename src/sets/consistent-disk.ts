@@ -1,0 +1,390 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { nameOfNode, nodePath, parentDisk, partitionsOf, readAttribute } from '../device/block-tree.js';
+import type { BootDisk } from '../device/boot-disk.js';
+import { openDirect } from '../device/direct.js';
+import { type DiskMap, type DiskMapInput, diskMap, type VolumeContent } from '../device/disk-map.js';
+import { type FilesystemFacts, probeFilesystem } from '../device/filesystem.js';
+import { type LogicalVolume, type Lvm, type PhysicalVolume, readLvm, type VolumeGroup } from '../device/lvm.js';
+import { type HeldSnapshot, holdSnapshots, reapSnapshots, type SnapshotHolder } from '../device/lvm-snapshot.js';
+import { mapperPath, mountedVolumes } from '../device/mounted-volumes.js';
+import { type Partition, type PartitionTable, type ReadRange, readPartitionTable } from '../device/partition-table.js';
+import { type SettledCopy, settle } from '../device/settle.js';
+import { roundSize } from '../device/sizes.js';
+import { openSource, type Source } from '../device/source.js';
+import { type UsedRange, usedBlocks } from '../device/used-blocks.js';
+import { LifeboatError } from '../error.js';
+import type { RunReport } from '../image/report.js';
+import { readAt } from '../stream/read-at.js';
+import { directMemory } from '../stream/slots.js';
+import { type GuestPolicy, guestReason } from './guests.js';
+
+export interface ConsistentDiskOptions extends GuestPolicy {
+  disk: BootDisk;
+  snapshot: 'auto' | 'lvm' | 'none';
+  /** Refuse rather than save a mounted file system as after a crash. */
+  requireConsistent: boolean;
+  /** In the target: copies of partitions that have no snapshot lie here, without a name. */
+  scratchDirectory: string;
+  signal: AbortSignal;
+}
+
+/** A disk in use, as it was at one moment: what to read of it and from where. */
+export interface ConsistentDisk {
+  map: DiskMap;
+  consistency: 'snapshot' | 'crash' | 'still';
+  guests: 'left out' | 'included' | 'none';
+  table: PartitionTable;
+  /** As it was before any snapshot of ours. */
+  lvm: Lvm;
+  /** What each partition holds, by its number, and each volume, by "vg/name". */
+  partitionFacts: Map<number, FilesystemFacts>;
+  volumeFacts: Map<string, FilesystemFacts>;
+  warnings: string[];
+  /** Rejects when a snapshot overflows. Never resolves. */
+  watched: Promise<never>;
+  /** Whether anybody but us has changed LVM's metadata meanwhile, in words; undefined if not. */
+  changedMeanwhile(): Promise<string | undefined>;
+  /** Removes snapshots and copies. Nothing may be reading any more. Idempotent. */
+  release(): Promise<void>;
+}
+
+/** LVM keeps a second copy of its metadata behind the last extent, if at all; more than this is no metadata. */
+const LARGEST_TRAILER_BYTES = 64 * 1024 * 1024;
+const LARGEST_HEADER_BYTES = 64 * 1024 * 1024;
+
+interface OwnedVolume {
+  pv: PhysicalVolume;
+  vg: VolumeGroup;
+  partition: number | undefined;
+}
+
+/**
+ * Reads a disk's maps, makes snapshots of what is mounted, and puts together what to save of it.
+ * @throws LifeboatError; nothing of ours is left on the disk then
+ */
+export async function openConsistentDisk(options: ConsistentDiskOptions, report: RunReport): Promise<ConsistentDisk> {
+  const { disk, signal } = options;
+  const closing: (() => Promise<void> | void)[] = [];
+  const release = async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+  };
+  try {
+    return await prepare(options, report, await openSource(disk.path, signal), closing, release);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function prepare(
+  options: ConsistentDiskOptions,
+  report: RunReport,
+  source: Source,
+  closing: (() => Promise<void> | void)[],
+  release: () => Promise<void>,
+): Promise<ConsistentDisk> {
+  const { disk, signal } = options;
+  closing.push(() => source.close());
+  const warnings: string[] = [];
+  const warn = (text: string) => {
+    warnings.push(text);
+    report.warn(text);
+  };
+  const say = (text: string) => report.detail(text);
+
+  let lvm = await readLvm(signal);
+  // Their removal is a change of LVM's metadata, and has to be over before those are read.
+  if ((await reapSnapshots(lvm, warn)) > 0) lvm = await readLvm(signal);
+
+  const readDisk = rangeReader(source);
+  const table = await readPartitionTable(readDisk, source.sizeBytes, source.logicalSectorBytes);
+  const volumes = ownedVolumes(disk, lvm);
+  const pvs: DiskMapInput['pvs'] = [];
+  for (const owned of volumes) pvs.push(await readMetadata(owned, table, source.sizeBytes, readDisk, lvm));
+
+  const holder = await snapshotsOf(options, lvm, volumes, { warn, say });
+  if (holder !== undefined) closing.push(() => holder.release());
+  const snapshots = new Map(holder?.snapshots.map((held) => [held.origin.uuid, held]));
+
+  const volumeFacts = new Map<string, FilesystemFacts>();
+  let leavesGuestsOut = false;
+  let hasGuests = false;
+  const covered = new Set<string>();
+  for (const { origin } of holder?.snapshots ?? []) covered.add(mapperPath(origin)).add(origin.path);
+  for (const entry of pvs) {
+    for (const volume of entry.volumes) {
+      const guest = guestReason(volume, entry.volumes, disk.mounts, options);
+      hasGuests ||= guest.isGuest;
+      leavesGuestsOut ||= guest.excluded !== undefined && guest.isGuest;
+      const content = await volumeContent(
+        volume,
+        guest.excluded,
+        snapshots.get(volume.uuid),
+        disk,
+        signal,
+        say,
+        closing,
+      );
+      entry.contents.set(volume.name, content);
+      volumeFacts.set(`${volume.vg}/${volume.name}`, content.facts);
+    }
+  }
+
+  const partitions = new Map<number, VolumeContent>();
+  const partitionFacts = new Map<number, FilesystemFacts>();
+  for (const partition of table.partitions) {
+    if (partition.role === 'extended' || volumes.some((owned) => owned.partition === partition.number)) continue;
+    const found = await partitionContent(partition, options, readDisk, warn, say, closing);
+    partitions.set(partition.number, found.content);
+    partitionFacts.set(partition.number, found.content.facts);
+    if (found.coveredDevice !== undefined) covered.add(found.coveredDevice);
+  }
+
+  const isInUse = disk.mounts.length > 0;
+  const isCrash = disk.mounts.some(({ device }) => !covered.has(device));
+  const consistency = isCrash ? 'crash' : isInUse ? 'snapshot' : 'still';
+  if (isCrash) refuseOrWarn(options, warn);
+  const map = diskMap({ sizeBytes: source.sizeBytes, table, partitions, pvs });
+  return {
+    map,
+    consistency,
+    guests: leavesGuestsOut ? 'left out' : hasGuests ? 'included' : 'none',
+    table,
+    lvm,
+    partitionFacts,
+    volumeFacts,
+    warnings,
+    watched: holder?.watched ?? new Promise<never>(() => undefined),
+    changedMeanwhile: () => changesSince(lvm, volumes, holder?.snapshots.length ?? 0, signal),
+    release,
+  };
+}
+
+function refuseOrWarn({ requireConsistent }: ConsistentDiskOptions, warn: (text: string) => void): void {
+  const meaning =
+    'mounted file systems are read while they change, so the image is as the disk is after a power cut: journals repair ' +
+    'the file systems, databases in the middle of a write may need their own recovery';
+  if (requireConsistent) {
+    throw new LifeboatError(
+      'FAILED',
+      `Cannot save a consistent state, and --require-consistent was given: ${meaning}`,
+      {
+        hint: 'lifeboat doctor says what a snapshot lacks here (free extents in the volume group, as a rule)',
+      },
+    );
+  }
+  warn(`consistency: crash. ${meaning}`);
+}
+
+/** Reads ranges of any alignment, past the cache where that is possible. */
+function rangeReader(file: { fd: number; directFd: number | undefined }, path = ''): ReadRange {
+  return async (offset, length) => {
+    const into = directMemory(Math.max(length, 1)).subarray(0, length);
+    const done = await readAt(file, into, offset, length);
+    if (done === length) return into;
+    throw new LifeboatError('FAILED', `Cannot read ${path} at offset ${offset + done}: it ends there`, { offset });
+  };
+}
+
+function ownedVolumes(disk: BootDisk, lvm: Lvm): OwnedVolume[] {
+  return lvm.physical.flatMap((pv): OwnedVolume[] => {
+    const vg = lvm.groups.find(({ name }) => name === pv.vg);
+    const name = nameOfNode(pv.path);
+    if (vg === undefined || name === undefined) return [];
+    if (name === disk.name) return [{ pv, vg, partition: undefined }];
+    if (parentDisk(name) !== disk.name) return [];
+    return [{ pv, vg, partition: Number(readAttribute(name, 'partition')) }];
+  });
+}
+
+/** Label and metadata as they are before our snapshots: the image must not know of them. */
+async function readMetadata(
+  { pv, vg, partition }: OwnedVolume,
+  table: PartitionTable,
+  diskBytes: number,
+  readDisk: ReadRange,
+  lvm: Lvm,
+): Promise<DiskMapInput['pvs'][number]> {
+  const place = table.partitions.find(({ number }) => number === partition);
+  if (partition !== undefined && place === undefined) {
+    throw new LifeboatError('FAILED', `Cannot find partition ${partition} of "${pv.path}" in the disk's table`, {
+      hint: 'the kernel and the disk disagree: partprobe, or reboot, and run this again',
+    });
+  }
+  const { offset, sizeBytes } = place ?? { offset: 0, sizeBytes: diskBytes };
+  if (pv.dataOffset > LARGEST_HEADER_BYTES)
+    throw new LifeboatError('FAILED', `The metadata of "${pv.path}" takes ${pv.dataOffset} bytes, which cannot be`);
+  const header = await readDisk(offset, pv.dataOffset);
+  const dataEnd = pv.dataOffset + pv.extentCount * vg.extentBytes;
+  const trailerBytes = sizeBytes - dataEnd;
+  const hasTrailer = trailerBytes > 0 && trailerBytes <= LARGEST_TRAILER_BYTES;
+  const trailer = hasTrailer ? { offset: dataEnd, bytes: await readDisk(offset + dataEnd, trailerBytes) } : undefined;
+  const volumes = lvm.logical.filter((volume) => volume.vg === vg.name);
+  return { partition, pv, vg, header, trailer, volumes, contents: new Map() };
+}
+
+function isMounted(volume: LogicalVolume, disk: BootDisk): boolean {
+  return mountedVolumes({ groups: [], physical: [], logical: [volume] }, disk.mounts).length > 0;
+}
+
+async function snapshotsOf(
+  options: ConsistentDiskOptions,
+  lvm: Lvm,
+  volumes: OwnedVolume[],
+  { warn, say }: { warn(text: string): void; say(text: string): void },
+): Promise<SnapshotHolder | undefined> {
+  const { disk, snapshot, signal } = options;
+  const groups = new Set(volumes.map(({ vg }) => vg.name));
+  const mounted = mountedVolumes(lvm, disk.mounts).filter(({ vg, role }) => groups.has(vg) && role === 'thick');
+  if (snapshot === 'none' || mounted.length === 0) {
+    if (snapshot !== 'lvm') return undefined;
+    throw new LifeboatError(
+      'FAILED',
+      `Cannot make LVM snapshots: nothing that is mounted from "${disk.path}" is on LVM`,
+      {
+        hint: '--snapshot auto takes what there is',
+      },
+    );
+  }
+  try {
+    return await holdSnapshots(mounted, lvm, { signal, say });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (snapshot === 'lvm' || !(error instanceof LifeboatError)) throw error;
+    warn(`no snapshot: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}`);
+    return undefined;
+  }
+}
+
+const UNKNOWN: FilesystemFacts = {
+  type: 'unknown',
+  uuid: undefined,
+  label: undefined,
+  sizeBytes: undefined,
+  usedBytes: undefined,
+  blockBytes: undefined,
+};
+
+async function volumeContent(
+  volume: LogicalVolume,
+  excluded: string | undefined,
+  held: HeldSnapshot | undefined,
+  disk: BootDisk,
+  signal: AbortSignal,
+  say: (text: string) => void,
+  closing: (() => Promise<void> | void)[],
+): Promise<VolumeContent> {
+  if (excluded !== undefined) return { facts: UNKNOWN, used: undefined, from: undefined, excluded };
+  if (held !== undefined) {
+    const facts = await probeFilesystem(rangeReader(held, held.path), volume.sizeBytes);
+    const used = await usedOf(held.path, facts, volume.sizeBytes, signal, say);
+    return { facts, used, from: { fd: held.fd, directFd: held.directFd, path: held.path }, excluded: undefined };
+  }
+  // What nobody has activated cannot be looked into, and is read extent by extent.
+  if (!volume.active || volume.path === '' || volume.role !== 'thick')
+    return { facts: UNKNOWN, used: undefined, from: undefined, excluded: undefined };
+  const device = openReadable(volume.path);
+  closing.push(device.close);
+  const facts = await probeFilesystem(rangeReader(device, volume.path), volume.sizeBytes);
+  const used = isMounted(volume, disk) ? undefined : await usedOf(volume.path, facts, volume.sizeBytes, signal, say);
+  return { facts, used, from: undefined, excluded: undefined };
+}
+
+function openReadable(path: string): { fd: number; directFd: number | undefined; close: () => void } {
+  const fd = openSync(path, constants.O_RDONLY);
+  const directFd = openDirect(path, constants.O_RDONLY);
+  return {
+    fd,
+    directFd,
+    close() {
+      closeSync(fd);
+      if (directFd !== undefined) closeSync(directFd);
+    },
+  };
+}
+
+async function usedOf(
+  path: string,
+  facts: FilesystemFacts,
+  sizeBytes: number,
+  signal: AbortSignal,
+  say: (text: string) => void,
+  { isSettled } = { isSettled: false },
+): Promise<UsedRange[] | undefined> {
+  if (facts.type === 'unknown' || facts.type === 'swap') return undefined;
+  const found = await usedBlocks(path, facts, sizeBytes, signal, { isSettled });
+  if (found.used === undefined) say(`all of ${path} is read (${facts.type}): ${found.reason}`);
+  return found.used;
+}
+
+async function partitionContent(
+  partition: Partition,
+  options: ConsistentDiskOptions,
+  readDisk: ReadRange,
+  warn: (text: string) => void,
+  say: (text: string) => void,
+  closing: (() => Promise<void> | void)[],
+): Promise<{ content: VolumeContent; coveredDevice: string | undefined }> {
+  const { disk, signal, scratchDirectory } = options;
+  const { offset, sizeBytes } = partition;
+  const facts = await probeFilesystem((at, length) => readDisk(offset + at, length), sizeBytes);
+  const plain: VolumeContent = { facts, used: undefined, from: undefined, excluded: undefined };
+  const kernelName = partitionsOf(disk.name).find(
+    (name) => Number(readAttribute(name, 'partition')) === partition.number,
+  );
+  if (kernelName === undefined) return { content: plain, coveredDevice: undefined };
+  const path = nodePath(kernelName);
+  const mount = disk.mounts.find(({ device }) => device === path);
+  if (mount === undefined) {
+    const used = await usedOf(path, facts, sizeBytes, signal, say);
+    return { content: { ...plain, used }, coveredDevice: undefined };
+  }
+  if (!isSmallBootPartition(mount.mountpoint)) return { content: plain, coveredDevice: undefined };
+  const copy: SettledCopy = await settle({
+    device: path,
+    mountpoint: mount.mountpoint,
+    directory: scratchDirectory,
+    ownPaths: [scratchDirectory],
+    mapUsed: (at) => usedOf(path, facts, sizeBytes, at, say, { isSettled: true }),
+    signal,
+    say: warn,
+  });
+  closing.push(() => copy.close());
+  say(`${mount.mountpoint} (${path}, ${roundSize(sizeBytes)}) was ${copy.how}`);
+  const from = { fd: copy.fd, directFd: copy.directFd, path: copy.path };
+  return { content: { ...plain, used: copy.used, from }, coveredDevice: copy.how === 'changing' ? undefined : path };
+}
+
+/** What is copied in whole before it is imaged has to be small and quiet. */
+function isSmallBootPartition(mountpoint: string): boolean {
+  return mountpoint === '/boot' || mountpoint === '/efi' || mountpoint.startsWith('/boot/');
+}
+
+/** Each snapshot made is two changes of the group's metadata at most as LVM counts them, and nothing else may have moved it. */
+async function changesSince(
+  before: Lvm,
+  volumes: OwnedVolume[],
+  snapshotCount: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const now = await readLvm(signal);
+  for (const name of new Set(volumes.map(({ vg }) => vg.name))) {
+    const was = volumeNames(before, name);
+    const is = volumeNames(now, name);
+    const isSame = [...is].every((key) => was.has(key)) && [...was].every((key) => is.has(key));
+    const seqnoBefore = before.groups.find((group) => group.name === name)?.seqno ?? 0;
+    const seqnoNow = now.groups.find((group) => group.name === name)?.seqno ?? 0;
+    if (!isSame || (snapshotCount === 0 && seqnoBefore !== seqnoNow))
+      return `volumes of the group ${name} were made, removed or resized while the image was made (its number went from ${seqnoBefore} to ${seqnoNow}): the image has LVM's metadata of before`;
+  }
+  return undefined;
+}
+
+/** Names with sizes, but for our own snapshots. */
+function volumeNames({ logical }: Lvm, group: string): Set<string> {
+  return new Set(
+    logical
+      .filter(({ vg, tags }) => vg === group && !tags.includes('lifeboat_snapshot'))
+      .map(({ uuid, name, sizeBytes }) => `${uuid} ${name} ${sizeBytes}`),
+  );
+}
