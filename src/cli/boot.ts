@@ -100,7 +100,9 @@ export function addBoot(yargs: Argv, command: string, choose: (verb: ChosenVerb)
         face.answer(result);
         if (!('set' in result)) {
           const { disk, dataBytes, leftOut } = result;
-          face.say(`would save ${disk.path}: ${sizeInWords(dataBytes)} of ${sizeInWords(disk.sizeBytes)} to be read`);
+          face.say(
+            `would save ${disk.path}: at most ${sizeInWords(dataBytes)} of ${sizeInWords(disk.sizeBytes)} to be read`,
+          );
           for (const { what, bytes, reason } of leftOut) face.say(`left out: ${what}, ${roundSize(bytes)} (${reason})`);
           return 0;
         }

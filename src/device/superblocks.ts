@@ -10,6 +10,7 @@ const EXT_MAGIC = 0xef53;
 const EXT_RECOVER = 0x4;
 const EXT_JOURNAL_DEVICE = 0x8;
 const EXT_64BIT = 0x80;
+const EXT_CLEAN = 0x1;
 const EXT_HAS_ERRORS = 0x2;
 
 /** Fields: https://docs.kernel.org/filesystems/ext4/super.html */
@@ -33,12 +34,15 @@ export function extFacts(head: Buffer, sizeBytes: number): FilesystemFacts | und
     sizeBytes: blocks * blockBytes,
     usedBytes: (blocks - free) * blockBytes,
     blockBytes,
-    ...(incompat & EXT_RECOVER
-      ? { doubt: 'its journal was not replayed' }
-      : head.readUInt16LE(at(0x3a)) & EXT_HAS_ERRORS
-        ? { doubt: 'it has errors that fsck should look at' }
-        : {}),
+    ...doubtOf(extDoubt(head, incompat)),
   };
+}
+
+function extDoubt(head: Buffer, incompat: number): string | undefined {
+  const state = head.readUInt16LE(EXT_AT + 0x3a);
+  if (incompat & EXT_RECOVER) return 'its journal was not replayed';
+  if (state & EXT_HAS_ERRORS) return 'it has errors that fsck should look at';
+  return state & EXT_CLEAN ? undefined : 'it was not unmounted';
 }
 
 /** Numbers are big-endian. Fields: xfs_dsb in fs/xfs/libxfs/xfs_format.h */
@@ -55,7 +59,7 @@ export function xfsFacts(head: Buffer, sizeBytes: number): FilesystemFacts | und
     sizeBytes: blocks * blockBytes,
     usedBytes: (blocks - free) * blockBytes,
     blockBytes,
-    ...(head[126] === 0 ? {} : { doubt: 'mkfs or a copy of it was not finished' }),
+    ...doubtOf(head[126] === 0 ? undefined : 'mkfs or a copy of it was not finished'),
   };
 }
 
@@ -79,14 +83,14 @@ export function btrfsFacts(head: Buffer, sizeBytes: number): FilesystemFacts | u
     sizeBytes: total,
     usedBytes: used,
     blockBytes,
-    ...(devices !== 1
-      ? { doubt: `it spans ${devices} devices` }
-      : big(0x60) !== 0
-        ? { doubt: 'its log was not replayed' }
-        : (head.readBigUInt64LE(at(0x38)) & BTRFS_SHARED_FLAGS) !== 0n
-          ? { doubt: 'it is a seed, or its UUID is being changed' }
-          : {}),
+    ...doubtOf(btrfsDoubt(devices, big(0x60), head.readBigUInt64LE(at(0x38)))),
   };
+}
+
+function btrfsDoubt(devices: number, logRoot: number, flags: bigint): string | undefined {
+  if (devices !== 1) return `it spans ${devices} devices`;
+  if (logRoot !== 0) return 'its log was not replayed';
+  return (flags & BTRFS_SHARED_FLAGS) === 0n ? undefined : 'it is a seed, or its UUID is being changed';
 }
 
 const FAT_UNKNOWN_COUNT = 0xffffffff;
@@ -185,6 +189,10 @@ export function luksFacts(head: Buffer): FilesystemFacts | undefined {
     usedBytes: undefined,
     blockBytes: undefined,
   };
+}
+
+function doubtOf(doubt: string | undefined): { doubt?: string } {
+  return doubt === undefined ? {} : { doubt };
 }
 
 function fits(blocks: number, blockBytes: number, sizeBytes: number): boolean {

@@ -3,6 +3,7 @@ import { runCommand } from './command.js';
 import { DIRECT_ALIGNMENT_BYTES } from './direct.js';
 import type { FilesystemFacts } from './filesystem.js';
 import { roundSize } from './sizes.js';
+import { xfsLogDoubt } from './xfs-log.js';
 
 /** Bytes of a partition or volume that are in use. */
 export interface UsedRange {
@@ -10,8 +11,13 @@ export interface UsedRange {
   length: number;
 }
 
-/** In used ranges, a gap smaller than this is read along: a seek or a request costs as much. */
-const SMALLEST_GAP_BYTES = 64 * 1024;
+/**
+ * A smaller gap between used ranges is read along: a request costs as much. On file systems with half of their small
+ * files removed again that was 2 % more to read; 64 KiB would have been 10 %.
+ */
+const SMALLEST_GAP_BYTES = 32 * 1024;
+/** Beyond that, larger gaps are read along too. */
+const MOST_RANGES = 500_000;
 /** Boot code, and the first superblock of every kind, whatever a map says of it. */
 const HEAD_BYTES = 64 * 1024;
 /** Copies of btrfs's superblock, which are in no allocation tree. */
@@ -32,7 +38,7 @@ export interface UsedBlocksOptions {
 /**
  * Which blocks of a file system are in use, by `partclone -D`. It must not be mounted; a snapshot is fine.
  * @param sizeBytes of the device; what lies behind the file system counts as used
- * @returns sorted ranges on multiples of 4096 (but for the device's end), at least 64 KiB apart; or in words why all has to
+ * @returns sorted ranges on multiples of 4096 (but for the device's end), at least 32 KiB apart; or in words why all has to
  * be read: no such program, a kind it does not know, or a map that does not fit the superblock
  * @throws the signal's reason
  */
@@ -49,6 +55,8 @@ export async function usedBlocks(
   if (facts.doubt !== undefined) return none(`its map of unused blocks may be wrong: ${facts.doubt}`);
   let text: string;
   try {
+    const doubt = facts.type === 'xfs' ? await doubtInLog(devicePath, signal) : undefined;
+    if (doubt !== undefined) return none(doubt);
     // Without -L it writes /var/log/partclone.log, which is on the disk that is being imaged.
     const args = ['-D', '-s', devicePath, '-o', '-', '-L', '/dev/null', ...(isSettled ? ['-F'] : [])];
     const result = await runCommand(program, args, { allowMissing: true, ...(signal ? { signal } : {}) });
@@ -67,6 +75,17 @@ export async function usedBlocks(
     if (error instanceof LifeboatError) return none(error.message);
     throw error;
   }
+}
+
+async function doubtInLog(devicePath: string, signal?: AbortSignal): Promise<string | undefined> {
+  const log = await runCommand('xfs_logprint', ['-t', devicePath], {
+    allowMissing: true,
+    ...(signal ? { signal } : {}),
+  });
+  if (log === undefined)
+    return 'nothing says whether its log is clean: xfs_logprint is not installed (apt install xfsprogs)';
+  const doubt = xfsLogDoubt(log.stdout);
+  return doubt === undefined ? undefined : `its map of unused blocks may be wrong: ${doubt}`;
 }
 
 /** In words, why a map cannot be true; undefined if it can. */
@@ -98,7 +117,7 @@ function withKnownPlaces(used: UsedRange[], facts: FilesystemFacts, sizeBytes: n
 /**
  * Reads a map as `partclone -D` writes it (ddrescue's format): comments, the current position, then one range a line,
  * `0xPOS 0xSIZE +` for used and `?` for unused. What lies behind the last range counts as used.
- * @returns sorted used ranges, widened to multiples of 4096, with gaps smaller than 64 KiB closed
+ * @returns sorted used ranges, widened to multiples of 4096, with gaps smaller than 32 KiB closed
  * @throws LifeboatError FAILED if ranges do not join from 0 on, lie beyond the device, or the map breaks off
  */
 export function parseDomainMap(text: string, sizeBytes: number): UsedRange[] {
@@ -123,21 +142,27 @@ export function parseDomainMap(text: string, sizeBytes: number): UsedRange[] {
   if (position === undefined || end === 0) throw malformed('it is empty');
   if (position !== end) throw malformed(`it breaks off at byte ${end} of ${position}`);
   if (end < sizeBytes) addUsed(used, end, sizeBytes, sizeBytes);
-  return used;
+  return bounded(used, sizeBytes);
 }
 
-function joinUsed(sorted: UsedRange[], sizeBytes: number): UsedRange[] {
+function bounded(used: UsedRange[], sizeBytes: number): UsedRange[] {
+  let few = used;
+  for (let gap = 2 * SMALLEST_GAP_BYTES; few.length > MOST_RANGES; gap *= 2) few = joinUsed(few, sizeBytes, gap);
+  return few;
+}
+
+function joinUsed(sorted: UsedRange[], sizeBytes: number, gapBytes = SMALLEST_GAP_BYTES): UsedRange[] {
   const joined: UsedRange[] = [];
-  for (const { offset, length } of sorted) addUsed(joined, offset, offset + length, sizeBytes);
+  for (const { offset, length } of sorted) addUsed(joined, offset, offset + length, sizeBytes, gapBytes);
   return joined;
 }
 
 /** Appends a range that begins at or behind the last one's start. */
-function addUsed(used: UsedRange[], from: number, to: number, sizeBytes: number): void {
+function addUsed(used: UsedRange[], from: number, to: number, sizeBytes: number, gapBytes = SMALLEST_GAP_BYTES): void {
   const start = Math.floor(from / DIRECT_ALIGNMENT_BYTES) * DIRECT_ALIGNMENT_BYTES;
   const end = Math.min(sizeBytes, Math.ceil(to / DIRECT_ALIGNMENT_BYTES) * DIRECT_ALIGNMENT_BYTES);
   const last = used.at(-1);
-  if (last !== undefined && start - (last.offset + last.length) < SMALLEST_GAP_BYTES)
+  if (last !== undefined && start - (last.offset + last.length) < gapBytes)
     last.length = Math.max(last.length, end - last.offset);
   else used.push({ offset: start, length: end - start });
 }

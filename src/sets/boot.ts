@@ -62,11 +62,10 @@ export interface BootResult {
   manifest: SetManifest;
 }
 
-/** What a dry run found out. */
+/** What a dry run found out. Without snapshots mounted file systems are counted whole. */
 export interface BootPlan {
   disk: BootDisk;
   dataBytes: number;
-  consistency: ConsistentDisk['consistency'];
   leftOut: ConsistentDisk['map']['leftOut'];
 }
 
@@ -96,8 +95,8 @@ export async function runBoot(options: BootOptions, report: RunReport): Promise<
   try {
     if (options.requireMount !== false)
       requireMount(options.to, options.requireMount === true ? undefined : options.requireMount);
-    await removeLeftovers(options.to, hostname(), logged.warn);
     if (options.dryRun) return await planOnly(disk, options, logged);
+    await removeLeftovers(options.to, hostname(), logged.warn);
     const set = openSetDir(options.to, hostname(), startedAt);
     try {
       return await fillSet(set, { startedAt, finding, disk, log }, options, logged);
@@ -127,9 +126,9 @@ async function planOnly(disk: BootDisk, options: BootOptions, report: RunReport)
     report,
   );
   try {
-    const { map, consistency } = consistent;
+    const { map } = consistent;
     await checkRoomFor(disk, map.dataBytes, options);
-    return { disk, dataBytes: map.dataBytes, consistency, leftOut: map.leftOut };
+    return { disk, dataBytes: map.dataBytes, leftOut: map.leftOut };
   } finally {
     await consistent.release();
   }
@@ -141,9 +140,9 @@ function openDisk(
   scratchDirectory: string,
   report: RunReport,
 ): Promise<ConsistentDisk> {
-  const { snapshot, requireConsistent, includeGuests, exclude, signal } = options;
+  const { snapshot, requireConsistent, includeGuests, exclude, dryRun, signal } = options;
   return openConsistentDisk(
-    { disk, snapshot, requireConsistent, includeGuests, exclude, scratchDirectory, signal },
+    { disk, snapshot, requireConsistent, includeGuests, exclude, dryRun, scratchDirectory, signal },
     report,
   );
 }

@@ -23,6 +23,8 @@ export interface ConsistentDiskOptions extends GuestPolicy {
   snapshot: 'auto' | 'lvm' | 'none';
   /** Refuse rather than save a mounted file system as after a crash. */
   requireConsistent: boolean;
+  /** Nothing is made or removed, on the disk or elsewhere. */
+  dryRun: boolean;
   /** In the target: copies of partitions that have no snapshot lie here, without a name. */
   scratchDirectory: string;
   signal: AbortSignal;
@@ -94,7 +96,7 @@ async function prepare(
 
   let lvm = await readLvm(signal);
   // Their removal is a change of LVM's metadata, and has to be over before those are read.
-  if ((await reapSnapshots(lvm, warn)) > 0) lvm = await readLvm(signal);
+  if (!options.dryRun && (await reapSnapshots(lvm, warn)) > 0) lvm = await readLvm(signal);
 
   const readDisk = rangeReader(source);
   const table = await readPartitionTable(readDisk, source.sizeBytes, source.logicalSectorBytes);
@@ -143,7 +145,7 @@ async function prepare(
   const isInUse = disk.mounts.length > 0;
   const isCrash = disk.mounts.some(({ device }) => !covered.has(device));
   const consistency = isCrash ? 'crash' : isInUse ? 'snapshot' : 'still';
-  if (isCrash) refuseOrWarn(options, warn);
+  if (isCrash && !options.dryRun) refuseOrWarn(options, warn);
   const map = diskMap({ sizeBytes: source.sizeBytes, table, partitions, pvs });
   return {
     map,
@@ -233,7 +235,8 @@ async function snapshotsOf(
   volumes: OwnedVolume[],
   { warn, say }: { warn(text: string): void; say(text: string): void },
 ): Promise<SnapshotHolder | undefined> {
-  const { disk, snapshot, signal } = options;
+  const { disk, snapshot, dryRun, signal } = options;
+  if (dryRun) return undefined;
   const groups = new Set(volumes.map(({ vg }) => vg.name));
   const mounted = mountedVolumes(lvm, disk.mounts).filter(({ vg, role }) => groups.has(vg) && role === 'thick');
   if (snapshot === 'none' || mounted.length === 0) {
@@ -339,7 +342,7 @@ async function partitionContent(
     const used = await usedOf(path, facts, sizeBytes, signal, say);
     return { content: { ...plain, used }, coveredDevice: undefined };
   }
-  if (!isSmallBootPartition(mount.mountpoint)) return { content: plain, coveredDevice: undefined };
+  if (!isSmallBootPartition(mount.mountpoint) || options.dryRun) return { content: plain, coveredDevice: undefined };
   const copy: SettledCopy = await settle({
     device: path,
     mountpoint: mount.mountpoint,
