@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, LifeboatError } from '../error.js';
 import { blockDeviceSize, logicalSectorBytes } from '../native/libc.js';
 import { deviceNumber, type KernelName, kernelName, readAttribute } from './block-tree.js';
@@ -40,7 +41,7 @@ export interface Target {
 export async function openTargetDevice(path: string, options: TargetOptions): Promise<Target> {
   const device = await findDevice(path);
   refuseUnconfirmed(device, options.confirm);
-  refuseInUse(device);
+  await refuseInUse(device);
   if (readAttribute(device.name, 'ro') === '1')
     throw new LifeboatError('FAILED', `Cannot restore onto "${path}": the device is read-only`, {
       hint: `look for a write-protection switch; blockdev --setrw ${device.realPath} lifts the kernel's`,
@@ -95,8 +96,18 @@ function refuseUnconfirmed({ path, realPath, name }: Device, confirm: string | u
   );
 }
 
-function refuseInUse({ path, realPath, name }: Device): void {
-  const { uses, release } = useInWords(mountedOn(name), processesHolding(realPath));
+/** udev, blkid and losetup look into every device for a moment. */
+const LOOKS = 5;
+const BETWEEN_LOOKS_MS = 250;
+
+async function refuseInUse({ path, realPath, name }: Device): Promise<void> {
+  const inUse = mountedOn(name);
+  let holding = processesHolding(realPath);
+  for (let look = 1; holding.length > 0 && look < LOOKS; look++) {
+    await sleep(BETWEEN_LOOKS_MS);
+    holding = processesHolding(realPath);
+  }
+  const { uses, release } = useInWords(inUse, holding);
   if (uses.length === 0) return;
   throw new LifeboatError('FAILED', `Cannot restore onto "${path}": ${uses.join('; ')}`, {
     hint: `first: ${release.join('; ')}`,

@@ -330,7 +330,8 @@ async function partitionContent(
 ): Promise<{ content: VolumeContent; coveredDevice: string | undefined }> {
   const { disk, signal, scratchDirectory } = options;
   const { offset, sizeBytes } = partition;
-  const facts = await probeFilesystem((at, length) => readDisk(offset + at, length), sizeBytes);
+  const probe = () => probeFilesystem((at, length) => readDisk(offset + at, length), sizeBytes);
+  const facts = await probe();
   const plain: VolumeContent = { facts, used: undefined, from: undefined, excluded: undefined };
   const kernelName = partitionsOf(disk.name).find(
     (name) => Number(readAttribute(name, 'partition')) === partition.number,
@@ -348,7 +349,8 @@ async function partitionContent(
     mountpoint: mount.mountpoint,
     directory: scratchDirectory,
     ownPaths: [scratchDirectory],
-    mapUsed: (at) => usedOf(path, facts, sizeBytes, at, say, { isSettled: true }),
+    // Looked at anew: what stands still has a clean journal, and its map can be trusted.
+    mapUsed: async (at) => usedOf(path, await probe(), sizeBytes, at, say, { isSettled: true }),
     signal,
     say: warn,
   });
