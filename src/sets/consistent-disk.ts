@@ -5,7 +5,13 @@ import { openDirect } from '../device/direct.js';
 import { type DiskMap, type DiskMapInput, diskMap, type VolumeContent } from '../device/disk-map.js';
 import { type FilesystemFacts, probeFilesystem } from '../device/filesystem.js';
 import { type LogicalVolume, type Lvm, type PhysicalVolume, readLvm, type VolumeGroup } from '../device/lvm.js';
-import { type HeldSnapshot, holdSnapshots, reapSnapshots, type SnapshotHolder } from '../device/lvm-snapshot.js';
+import {
+  type HeldSnapshot,
+  holdSnapshots,
+  reapSnapshots,
+  SNAPSHOT_TAG,
+  type SnapshotHolder,
+} from '../device/lvm-snapshot.js';
 import { mapperPath, mountedVolumes } from '../device/mounted-volumes.js';
 import { type Partition, type PartitionTable, type ReadRange, readPartitionTable } from '../device/partition-table.js';
 import { type SettledCopy, settle } from '../device/settle.js';
@@ -157,7 +163,7 @@ async function prepare(
     volumeFacts,
     warnings,
     watched: holder?.watched ?? new Promise<never>(() => undefined),
-    changedMeanwhile: () => changesSince(lvm, volumes, holder?.snapshots.length ?? 0, signal),
+    changedMeanwhile: () => changesSince(lvm, volumes, holder?.snapshots ?? [], signal),
     release,
   };
 }
@@ -365,31 +371,39 @@ function isSmallBootPartition(mountpoint: string): boolean {
   return mountpoint === '/boot' || mountpoint === '/efi' || mountpoint.startsWith('/boot/');
 }
 
-/** Each snapshot made is two changes of the group's metadata at most as LVM counts them, and nothing else may have moved it. */
+/** LVM 2.03 moves a group's number by two for a snapshot: its volume, and that it is one now. */
+const CHANGES_OF_A_SNAPSHOT = 2;
+
 async function changesSince(
   before: Lvm,
   volumes: OwnedVolume[],
-  snapshotCount: number,
+  snapshots: readonly HeldSnapshot[],
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const now = await readLvm(signal);
-  for (const name of new Set(volumes.map(({ vg }) => vg.name))) {
-    const was = volumeNames(before, name);
-    const is = volumeNames(now, name);
-    const isSame = [...is].every((key) => was.has(key)) && [...was].every((key) => is.has(key));
-    const seqnoBefore = before.groups.find((group) => group.name === name)?.seqno ?? 0;
-    const seqnoNow = now.groups.find((group) => group.name === name)?.seqno ?? 0;
-    if (!isSame || (snapshotCount === 0 && seqnoBefore !== seqnoNow))
-      return `volumes of the group ${name} were made, removed or resized while the image was made (its number went from ${seqnoBefore} to ${seqnoNow}): the image has LVM's metadata of before`;
+  for (const group of new Set(volumes.map(({ vg }) => vg.name))) {
+    const seqnoOf = ({ groups }: Lvm) => groups.find(({ name }) => name === group)?.seqno ?? 0;
+    const ours = snapshots.filter(({ origin }) => origin.vg === group).length * CHANGES_OF_A_SNAPSHOT;
+    const isSame = sameNames(volumeNames(before, group), volumeNames(now, group));
+    if (isSame && seqnoOf(now) === seqnoOf(before) + ours) continue;
+    const what = isSame ? "LVM's metadata changed" : 'volumes were made, removed or resized';
+    return (
+      `${what} in the group ${group} while the image was made (its number went from ${seqnoOf(before)} to ${seqnoOf(now)}, ` +
+      `${ours} of that by our snapshots): the image has what was before`
+    );
   }
   return undefined;
+}
+
+function sameNames(some: ReadonlySet<string>, others: ReadonlySet<string>): boolean {
+  return some.size === others.size && [...some].every((name) => others.has(name));
 }
 
 /** Names with sizes, but for our own snapshots. */
 function volumeNames({ logical }: Lvm, group: string): Set<string> {
   return new Set(
     logical
-      .filter(({ vg, tags }) => vg === group && !tags.includes('lifeboat_snapshot'))
+      .filter(({ vg, tags }) => vg === group && !tags.includes(SNAPSHOT_TAG))
       .map(({ uuid, name, sizeBytes }) => `${uuid} ${name} ${sizeBytes}`),
   );
 }
