@@ -3,35 +3,29 @@ import { roundSize, sizeInWords } from '../device/sizes.js';
 import { LifeboatError } from '../error.js';
 import { timeInWords } from '../image/summary.js';
 import { type BootOptions, runBoot } from '../sets/boot.js';
-import { codecOf, naturalOf, threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import {
+  codecOf,
+  paceOf,
+  threadsOf,
+  withCodecOptions,
+  withCommonOptions,
+  withPaceOptions,
+  withThreadOptions,
+} from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { ChosenVerb } from './verb.js';
 
 const CODECS = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz'] as const;
 
 function build(yargs: Argv) {
-  return withThreadOptions(withCommonOptions(yargs))
+  const named = withThreadOptions(withCommonOptions(yargs))
     .usage(
       "lifeboat boot --to DIR\n\nSaves this host's boot disk while it runs, with all that is needed to bring the host back, as a set " +
         'DIR/HOSTNAME/TIME.',
     )
     .option('to', { type: 'string', demandOption: true, requiresArg: true, describe: 'Directory that keeps the sets' })
-    .option('disk', { type: 'string', requiresArg: true, describe: 'Boot disk to save (default: the one under /)' })
-    .option('compress', {
-      alias: 'c',
-      choices: CODECS,
-      default: 'auto' as (typeof CODECS)[number],
-      requiresArg: true,
-      describe: 'Codec; pigz and gzip are the same, auto is zstd',
-    })
-    .option('level', {
-      alias: 'l',
-      type: 'number',
-      requiresArg: true,
-      describe: 'Compression level, as in the stock tool',
-    })
-    .option('bwlimit', { type: 'number', default: 0, requiresArg: true, describe: 'Read at most so many KiB/s' })
-    .option('ionice', { type: 'number', requiresArg: true, describe: 'I/O priority 0 to 7, 8 for idle' })
+    .option('disk', { type: 'string', requiresArg: true, describe: 'Boot disk to save (default: the one under /)' });
+  return withPaceOptions(withCodecOptions(named, CODECS))
     .option('snapshot', {
       choices: ['auto', 'lvm', 'none'] as const,
       default: 'auto' as 'auto' | 'lvm' | 'none',
@@ -81,8 +75,7 @@ export function addBoot(yargs: Argv, command: string, choose: (verb: ChosenVerb)
       level: argv.level,
       engine: argv.engine,
       threads: threadsOf(argv.threads),
-      bwlimitKiBps: naturalOf('--bwlimit', argv.bwlimit, Number.MAX_SAFE_INTEGER),
-      ionice: argv.ionice === undefined ? undefined : naturalOf('--ionice', argv.ionice, 8),
+      ...paceOf(argv),
       snapshot: argv.snapshot,
       requireConsistent: argv.requireConsistent,
       includeGuests: argv.includeGuests,

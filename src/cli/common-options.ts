@@ -31,6 +31,39 @@ export function withThreadOptions<T>(yargs: Argv<T>) {
     });
 }
 
+/** @param choices what of them the verb takes */
+export function withCodecOptions<T, C extends string>(yargs: Argv<T>, choices: readonly ('auto' | C)[]) {
+  return yargs
+    .option('compress', {
+      alias: 'c',
+      choices,
+      default: 'auto' as 'auto' | C,
+      requiresArg: true,
+      describe: 'Codec; pigz and gzip are the same, auto is zstd',
+    })
+    .option('level', {
+      alias: 'l',
+      type: 'number',
+      requiresArg: true,
+      describe: 'Compression level, as in the stock tool',
+    });
+}
+
+/** How much of the disk a run takes from others. */
+export function withPaceOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('bwlimit', { type: 'number', default: 0, requiresArg: true, describe: 'Read at most so many KiB/s' })
+    .option('ionice', { type: 'number', requiresArg: true, describe: 'I/O priority 0 to 7, 8 for idle' });
+}
+
+/** @throws LifeboatError USAGE */
+export function paceOf({ bwlimit, ionice }: { bwlimit: number; ionice: number | undefined }) {
+  return {
+    bwlimitKiBps: naturalOf('--bwlimit', bwlimit, Number.MAX_SAFE_INTEGER),
+    ionice: ionice === undefined ? undefined : naturalOf('--ionice', ionice, 8),
+  };
+}
+
 /** @throws LifeboatError USAGE */
 export function threadsOf(given: number | undefined): number {
   if (given === undefined) return Math.min(availableParallelism(), MAX_THREADS);
@@ -39,7 +72,7 @@ export function threadsOf(given: number | undefined): number {
 }
 
 /** @throws LifeboatError USAGE unless it is a whole number from 0 to `max` */
-export function naturalOf(flag: string, value: number, max: number): number {
+function naturalOf(flag: string, value: number, max: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
   throw new LifeboatError('USAGE', `${flag} takes 0 to ${max}, not ${value}`);
 }

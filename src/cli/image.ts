@@ -5,7 +5,15 @@ import { chooseEncoder } from '../image/choose-engine.js';
 import { MAX_CHUNK_BYTES, runImage } from '../image/image.js';
 import type { ImageOptions } from '../image/image-options.js';
 import { imageSummary } from '../image/summary.js';
-import { codecOf, naturalOf, threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import {
+  codecOf,
+  paceOf,
+  threadsOf,
+  withCodecOptions,
+  withCommonOptions,
+  withPaceOptions,
+  withThreadOptions,
+} from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import { parseSize } from './sizes.js';
 import type { ChosenVerb } from './verb.js';
@@ -14,7 +22,7 @@ const CODEC_CHOICES = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz', 'bzip2', 'no
 const MIN_CHUNK_BYTES = 4096;
 
 function build(yargs: Argv) {
-  return withThreadOptions(withCommonOptions(yargs))
+  const named = withThreadOptions(withCommonOptions(yargs))
     .usage('lifeboat image SOURCE -o OUT\n\nMakes an image of a block device, a file, or stdin (-).')
     .positional('source', { type: 'string', demandOption: true, describe: 'Block device, file, or - for stdin' })
     .option('output', {
@@ -23,27 +31,13 @@ function build(yargs: Argv) {
       demandOption: true,
       requiresArg: true,
       describe: 'File, or - for stdout',
-    })
-    .option('compress', {
-      alias: 'c',
-      choices: CODEC_CHOICES,
-      default: 'auto' as (typeof CODEC_CHOICES)[number],
-      requiresArg: true,
-      describe: 'Codec; pigz and gzip are the same, auto is zstd',
-    })
-    .option('level', {
-      alias: 'l',
-      type: 'number',
-      requiresArg: true,
-      describe: 'Compression level, as in the stock tool',
-    })
-    .option('chunk', {
-      type: 'string',
-      requiresArg: true,
-      describe: 'Plaintext per frame: 4KiB to 64MiB (default 4MiB, zstd 8MiB, gzip 1MiB)',
-    })
-    .option('bwlimit', { type: 'number', default: 0, requiresArg: true, describe: 'Read at most so many KiB/s' })
-    .option('ionice', { type: 'number', requiresArg: true, describe: 'I/O priority 0 to 7, 8 for idle' })
+    });
+  const coded = withCodecOptions(named, CODEC_CHOICES).option('chunk', {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Plaintext per frame: 4KiB to 64MiB (default 4MiB, zstd 8MiB, gzip 1MiB)',
+  });
+  return withPaceOptions(coded)
     .option('verify', {
       type: 'boolean',
       default: false,
@@ -74,8 +68,7 @@ export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb
       engine: argv.engine,
       threads: threadsOf(argv.threads),
       chunkBytes: chunkOf(argv.chunk),
-      bwlimitKiBps: naturalOf('--bwlimit', argv.bwlimit, Number.MAX_SAFE_INTEGER),
-      ionice: argv.ionice === undefined ? undefined : naturalOf('--ionice', argv.ionice, 8),
+      ...paceOf(argv),
       verify: argv.verify,
       sha256: argv.sha256,
       onReadError: argv.onReadError,

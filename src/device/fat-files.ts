@@ -1,5 +1,5 @@
 import { LifeboatError } from '../error.js';
-import type { ReadDisk } from './gpt-move.js';
+import type { ReadRange } from './partition-table.js';
 
 /**
  * Looks into an EFI system partition without mounting it: which boot loaders are there. FAT16 and FAT32, as in
@@ -13,7 +13,7 @@ export interface FatFile {
 }
 
 interface Fat {
-  read: ReadDisk;
+  read: ReadRange;
   clusterBytes: number;
   clusterCount: number;
   fatOffset: number;
@@ -41,7 +41,7 @@ const ATTRIBUTE = { volume: 0x08, directory: 0x10, longName: 0x0f } as const;
  * @returns undefined where there is no such directory, or this is no FAT16 or FAT32
  * @throws LifeboatError DAMAGE where a directory does not end
  */
-export async function listFatDirectory(read: ReadDisk, path: readonly string[]): Promise<FatFile[] | undefined> {
+export async function listFatDirectory(read: ReadRange, path: readonly string[]): Promise<FatFile[] | undefined> {
   const fat = await openFat(read);
   if (fat === undefined) return undefined;
   let entries = entriesOf(await readRoot(fat), fat);
@@ -55,7 +55,7 @@ export async function listFatDirectory(read: ReadDisk, path: readonly string[]):
     .map(({ name, isDirectory }) => ({ name, isDirectory }));
 }
 
-async function openFat(read: ReadDisk): Promise<Fat | undefined> {
+async function openFat(read: ReadRange): Promise<Fat | undefined> {
   const boot = await read(0, 512);
   const sectorBytes = boot.readUInt16LE(11);
   const sectorsPerCluster = boot.readUInt8(13);

@@ -15,14 +15,17 @@ export interface FileSystemFacts {
 
 /** @throws LifeboatError NO_SPACE if a new file of that many bytes cannot be in the directory */
 export async function checkFileFits(directory: string, bytes: number): Promise<void> {
-  let facts: FileSystemFacts;
+  refuseTooLarge(directory, bytes, await fileSystemFacts(directory));
+}
+
+/** Of the file system that holds the directory. @throws LifeboatError FAILED */
+export async function fileSystemFacts(directory: string): Promise<FileSystemFacts> {
   try {
     const { type, bsize, bavail } = await statfs(directory);
-    facts = { type, blockBytes: bsize, availableBlocks: bavail };
+    return { type, blockBytes: bsize, availableBlocks: bavail };
   } catch (error) {
     throw fromSystem(error, 'look at the file system of', directory);
   }
-  refuseTooLarge(directory, bytes, facts);
 }
 
 /** The judgement alone, for facts from anywhere. */

@@ -1,5 +1,15 @@
 import { crc32 } from 'node:zlib';
 import { LifeboatError } from '../error.js';
+import {
+  GPT_ENTRY,
+  GPT_HEADER,
+  GPT_SIGNATURE,
+  gptHeaderCrc,
+  isUnusedGptEntry,
+  LEAST_GPT_ENTRY_BYTES,
+  LEAST_GPT_HEADER_BYTES,
+} from './gpt-layout.js';
+import type { ReadRange } from './partition-table.js';
 import { sizeInWords } from './sizes.js';
 
 /**
@@ -7,9 +17,6 @@ import { sizeInWords } from './sizes.js';
  * by `sgdisk -e`, for the rescue system on which it is needed may not have that.
  * Format: UEFI 2.10, sections 5.2.3 and 5.3. Numbers are little-endian, an LBA counts logical sectors.
  */
-
-/** Reads exactly these bytes of the disk. */
-export type ReadDisk = (offset: number, length: number) => Promise<Buffer>;
 
 export interface GptEntry {
   /** As in /dev/sda3. */
@@ -39,30 +46,10 @@ export interface GptMove {
   lastUsableLba: number;
 }
 
-const SIGNATURE = 'EFI PART';
 const PRIMARY_LBA = 1;
-const LEAST_HEADER_BYTES = 92;
-const LEAST_ENTRY_BYTES = 128;
 /** A table has 128 entries; this many take 512 KiB. */
 const MOST_ENTRIES = 4096;
 const MOST_ENTRY_BYTES = 4096;
-
-/** Offsets in the header. */
-const HEADER = {
-  headerBytes: 12,
-  headerCrc: 16,
-  myLba: 24,
-  alternateLba: 32,
-  firstUsableLba: 40,
-  lastUsableLba: 48,
-  arrayLba: 72,
-  entryCount: 80,
-  entryBytes: 84,
-  arrayCrc: 88,
-} as const;
-
-/** Offsets in an entry, which begins with its type; a type of zeros is an entry that is not used. */
-const ENTRY = { typeBytes: 16, firstLba: 32, lastLba: 40 } as const;
 
 /**
  * Reads the primary table.
@@ -70,35 +57,37 @@ const ENTRY = { typeBytes: 16, firstLba: 32, lastLba: 40 } as const;
  * @returns undefined where the disk has none
  * @throws LifeboatError DAMAGE if there is one, but it is not whole
  */
-export async function readGpt(read: ReadDisk, sectorBytes: number): Promise<Gpt | undefined> {
+export async function readGpt(read: ReadRange, sectorBytes: number): Promise<Gpt | undefined> {
   const start = await read(0, 2 * sectorBytes);
   const mbr = start.subarray(0, sectorBytes);
   const header = start.subarray(sectorBytes);
-  if (header.toString('latin1', 0, SIGNATURE.length) !== SIGNATURE) return undefined;
-  const headerBytes = header.readUInt32LE(HEADER.headerBytes);
-  if (headerBytes < LEAST_HEADER_BYTES || headerBytes > sectorBytes) throw damaged(`a header of ${headerBytes} bytes`);
-  if (headerCrc(header, headerBytes) !== header.readUInt32LE(HEADER.headerCrc))
+  if (header.toString('latin1', 0, GPT_SIGNATURE.length) !== GPT_SIGNATURE) return undefined;
+  const headerBytes = header.readUInt32LE(GPT_HEADER.headerBytes);
+  if (headerBytes < LEAST_GPT_HEADER_BYTES || headerBytes > sectorBytes)
+    throw damaged(`a header of ${headerBytes} bytes`);
+  if (gptHeaderCrc(header, headerBytes) !== header.readUInt32LE(GPT_HEADER.headerCrc))
     throw damaged('a wrong header checksum');
-  const myLba = readLba(header, HEADER.myLba);
+  const myLba = readLba(header, GPT_HEADER.myLba);
   if (myLba !== PRIMARY_LBA) throw damaged(`a header for sector ${myLba} in sector ${PRIMARY_LBA}`);
-  const entryCount = header.readUInt32LE(HEADER.entryCount);
-  const entryBytes = header.readUInt32LE(HEADER.entryBytes);
-  const entryFits = entryBytes >= LEAST_ENTRY_BYTES && entryBytes <= MOST_ENTRY_BYTES && entryBytes % 8 === 0;
+  const entryCount = header.readUInt32LE(GPT_HEADER.entryCount);
+  const entryBytes = header.readUInt32LE(GPT_HEADER.entryBytes);
+  const entryFits = entryBytes >= LEAST_GPT_ENTRY_BYTES && entryBytes <= MOST_ENTRY_BYTES && entryBytes % 8 === 0;
   if (!entryFits || entryCount === 0 || entryCount > MOST_ENTRIES)
     throw damaged(`${entryCount} entries of ${entryBytes} bytes`);
 
-  const arrayLba = readLba(header, HEADER.arrayLba);
+  const arrayLba = readLba(header, GPT_HEADER.arrayLba);
   const arraySectors = Math.ceil((entryCount * entryBytes) / sectorBytes);
-  const firstUsableLba = readLba(header, HEADER.firstUsableLba);
-  const lastUsableLba = readLba(header, HEADER.lastUsableLba);
-  const alternateLba = readLba(header, HEADER.alternateLba);
+  const firstUsableLba = readLba(header, GPT_HEADER.firstUsableLba);
+  const lastUsableLba = readLba(header, GPT_HEADER.lastUsableLba);
+  const alternateLba = readLba(header, GPT_HEADER.alternateLba);
   if (arrayLba <= PRIMARY_LBA || arrayLba + arraySectors > firstUsableLba)
     throw damaged(`entries in sector ${arrayLba}, where partitions may begin in sector ${firstUsableLba}`);
   if (lastUsableLba < firstUsableLba || alternateLba <= lastUsableLba)
     throw damaged(`partitions up to sector ${lastUsableLba}, and its backup in sector ${alternateLba}`);
   const array = await read(arrayLba * sectorBytes, arraySectors * sectorBytes);
   const entriesBytes = array.subarray(0, entryCount * entryBytes);
-  if (crc32(entriesBytes) !== header.readUInt32LE(HEADER.arrayCrc)) throw damaged('a wrong checksum of its entries');
+  if (crc32(entriesBytes) !== header.readUInt32LE(GPT_HEADER.arrayCrc))
+    throw damaged('a wrong checksum of its entries');
   const entries = entriesOf(entriesBytes, entryBytes);
   for (const { number, firstLba, lastLba } of entries) {
     if (firstLba < firstUsableLba || lastLba < firstLba || lastLba > lastUsableLba)
@@ -126,7 +115,7 @@ export function planGptMove(gpt: Gpt, sizeBytes: number, shortened: ReadonlyMap<
   const { sectorBytes, arrayLba } = gpt;
   const lastLba = Math.floor(sizeBytes / sectorBytes) - 1;
   const lastUsableLba = lastUsableLbaOn(gpt, sizeBytes);
-  const leastLba = gpt.header.readBigUInt64LE(HEADER.firstUsableLba);
+  const leastLba = gpt.header.readBigUInt64LE(GPT_HEADER.firstUsableLba);
   if (lastUsableLba < leastLba)
     throw new LifeboatError('NO_SPACE', `A disk of ${sizeInWords(sizeBytes)} has no room for two partition tables`);
   const array = shorten(gpt, shortened);
@@ -170,20 +159,20 @@ function entriesOf(entries: Buffer, entryBytes: number): GptEntry[] {
   const found: GptEntry[] = [];
   for (let number = 1; number * entryBytes <= entries.length; number++) {
     const entry = entries.subarray((number - 1) * entryBytes, number * entryBytes);
-    if (entry.subarray(0, ENTRY.typeBytes).every((byte) => byte === 0)) continue;
-    found.push({ number, firstLba: readLba(entry, ENTRY.firstLba), lastLba: readLba(entry, ENTRY.lastLba) });
+    if (isUnusedGptEntry(entry)) continue;
+    found.push({ number, firstLba: readLba(entry, GPT_ENTRY.firstLba), lastLba: readLba(entry, GPT_ENTRY.lastLba) });
   }
   return found;
 }
 
 function shorten(gpt: Gpt, shortened: ReadonlyMap<number, number>): Buffer {
   const array = Buffer.from(gpt.array);
-  const entryBytes = gpt.header.readUInt32LE(HEADER.entryBytes);
+  const entryBytes = gpt.header.readUInt32LE(GPT_HEADER.entryBytes);
   for (const [number, lastLba] of shortened) {
     const entry = gpt.entries.find((candidate) => candidate.number === number);
     if (entry === undefined || lastLba < entry.firstLba || lastLba > entry.lastLba)
       throw new RangeError(`Partition ${number} cannot end with sector ${lastLba}`);
-    array.writeBigUInt64LE(BigInt(lastLba), (number - 1) * entryBytes + ENTRY.lastLba);
+    array.writeBigUInt64LE(BigInt(lastLba), (number - 1) * entryBytes + GPT_ENTRY.lastLba);
   }
   return array;
 }
@@ -199,21 +188,14 @@ interface HeaderChange {
 function headerWith(header: Buffer, change: HeaderChange): Buffer {
   const changed = Buffer.from(header);
   for (const name of ['myLba', 'alternateLba', 'lastUsableLba', 'arrayLba'] as const)
-    changed.writeBigUInt64LE(BigInt(change[name]), HEADER[name]);
-  changed.writeUInt32LE(change.arrayCrc, HEADER.arrayCrc);
-  changed.writeUInt32LE(headerCrc(changed, changed.readUInt32LE(HEADER.headerBytes)), HEADER.headerCrc);
+    changed.writeBigUInt64LE(BigInt(change[name]), GPT_HEADER[name]);
+  changed.writeUInt32LE(change.arrayCrc, GPT_HEADER.arrayCrc);
+  changed.writeUInt32LE(gptHeaderCrc(changed, changed.readUInt32LE(GPT_HEADER.headerBytes)), GPT_HEADER.headerCrc);
   return changed;
 }
 
-/** With the field itself taken for zero. */
-function headerCrc(header: Buffer, headerBytes: number): number {
-  const bytes = Buffer.from(header.subarray(0, headerBytes));
-  bytes.writeUInt32LE(0, HEADER.headerCrc);
-  return crc32(bytes);
-}
-
 function entriesBytes(header: Buffer): number {
-  return header.readUInt32LE(HEADER.entryCount) * header.readUInt32LE(HEADER.entryBytes);
+  return header.readUInt32LE(GPT_HEADER.entryCount) * header.readUInt32LE(GPT_HEADER.entryBytes);
 }
 
 const MBR = { entries: 446, entryBytes: 16, type: 4, firstLba: 8, sectors: 12 } as const;

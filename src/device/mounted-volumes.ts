@@ -2,9 +2,9 @@ import type { BootDisk } from './boot-disk.js';
 import type { LogicalVolume, Lvm } from './lvm.js';
 
 /** The logical volumes that file systems of a disk are mounted from, each once, in LVM's order. */
-export function mountedVolumes(lvm: Lvm, mounts: BootDisk['mounts']): LogicalVolume[] {
+export function mountedVolumes({ logical }: Pick<Lvm, 'logical'>, mounts: BootDisk['mounts']): LogicalVolume[] {
   const devices = new Set(mounts.map(({ device }) => device));
-  return lvm.logical.filter((volume) => devices.has(mapperPath(volume)) || devices.has(volume.path));
+  return logical.filter((volume) => devices.has(mapperPath(volume)) || devices.has(volume.path));
 }
 
 /** Device mapper's name: a hyphen between group and volume, those within them doubled. */

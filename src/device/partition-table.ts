@@ -1,5 +1,14 @@
 import { crc32 } from 'node:zlib';
 import { LifeboatError } from '../error.js';
+import {
+  GPT_ENTRY,
+  GPT_HEADER,
+  GPT_SIGNATURE,
+  gptHeaderCrc,
+  isUnusedGptEntry,
+  LEAST_GPT_ENTRY_BYTES,
+  LEAST_GPT_HEADER_BYTES,
+} from './gpt-layout.js';
 import { type EntryPlace, mbrPartitions, readMbr } from './mbr.js';
 
 export interface Partition {
@@ -37,8 +46,6 @@ export type ReadRange = (offset: number, length: number) => Promise<Buffer>;
  */
 const BOOT_AREA_BYTES = 16 * 1024 ** 2;
 
-const SIGNATURE = Buffer.from('EFI PART');
-const HEADER_BYTES = 92;
 /** 128 entries take 16 KiB; nobody makes a table of more than some thousands. */
 const LARGEST_ARRAY_BYTES = 16 * 1024 ** 2;
 const PROTECTIVE = 0xee;
@@ -125,30 +132,29 @@ async function gptHeader(
 ): Promise<GptHeader | string> {
   if (lba < 1 || lba > lastLba) return 'it lies beyond the end of the disk';
   const sector = await read(lba * sectorBytes, sectorBytes);
-  if (!sector.subarray(0, 8).equals(SIGNATURE)) return 'there is no header';
-  const headerBytes = sector.readUInt32LE(12);
-  if (headerBytes < HEADER_BYTES || headerBytes > sectorBytes) return `its header has ${headerBytes} bytes`;
-  const header = Buffer.from(sector.subarray(0, headerBytes));
-  const stated = header.readUInt32LE(16);
-  header.writeUInt32LE(0, 16);
-  if (crc32(header) !== stated) return "its header's checksum is wrong";
-  const [ownLba, alternateLba, firstUsable, lastUsable] = [24, 32, 40, 48].map((at) => lbaAt(header, at)) as number[];
-  const arrayLba = lbaAt(header, 72);
-  const [entries, entryBytes] = [header.readUInt32LE(80), header.readUInt32LE(84)];
+  if (sector.toString('latin1', 0, GPT_SIGNATURE.length) !== GPT_SIGNATURE) return 'there is no header';
+  const headerBytes = sector.readUInt32LE(GPT_HEADER.headerBytes);
+  if (headerBytes < LEAST_GPT_HEADER_BYTES || headerBytes > sectorBytes) return `its header has ${headerBytes} bytes`;
+  if (gptHeaderCrc(sector, headerBytes) !== sector.readUInt32LE(GPT_HEADER.headerCrc))
+    return "its header's checksum is wrong";
+  const ownLba = lbaAt(sector, GPT_HEADER.myLba);
+  const arrayLba = lbaAt(sector, GPT_HEADER.arrayLba);
+  const entries = sector.readUInt32LE(GPT_HEADER.entryCount);
+  const entryBytes = sector.readUInt32LE(GPT_HEADER.entryBytes);
   if (ownLba !== lba) return `its header says that it is at sector ${ownLba}`;
-  if (entryBytes < 128 || entryBytes % 8 !== 0) return `its entries have ${entryBytes} bytes`;
+  if (entryBytes < LEAST_GPT_ENTRY_BYTES || entryBytes % 8 !== 0) return `its entries have ${entryBytes} bytes`;
   const arrayBytes = entries * entryBytes;
   if (arrayBytes > LARGEST_ARRAY_BYTES) return `it has ${entries} entries`;
   if (arrayLba < 2 || arrayLba * sectorBytes + arrayBytes > (lastLba + 1) * sectorBytes)
     return 'its entries lie beyond the end of the disk';
   const sectors = Math.ceil(arrayBytes / sectorBytes);
   const array = (await read(arrayLba * sectorBytes, sectors * sectorBytes)).subarray(0, arrayBytes);
-  if (crc32(array) !== header.readUInt32LE(88)) return "its entries' checksum is wrong";
+  if (crc32(array) !== sector.readUInt32LE(GPT_HEADER.arrayCrc)) return "its entries' checksum is wrong";
   return {
     lba,
-    alternateLba: alternateLba as number,
-    firstUsable: firstUsable as number,
-    lastUsable: lastUsable as number,
+    alternateLba: lbaAt(sector, GPT_HEADER.alternateLba),
+    firstUsable: lbaAt(sector, GPT_HEADER.firstUsableLba),
+    lastUsable: lbaAt(sector, GPT_HEADER.lastUsableLba),
     arrayLba,
     entryBytes,
     array,
@@ -164,21 +170,21 @@ function gptPartitions({ array, entryBytes, firstUsable, lastUsable }: GptHeader
   const partitions: Partition[] = [];
   for (let at = 0; at + entryBytes <= array.length; at += entryBytes) {
     const entry = array.subarray(at, at + entryBytes);
-    if (entry.subarray(0, 16).every((byte) => byte === 0)) continue;
+    if (isUnusedGptEntry(entry)) continue;
     const number = at / entryBytes + 1;
-    const [first, last] = [lbaAt(entry, 32), lbaAt(entry, 40)];
+    const [first, last] = [lbaAt(entry, GPT_ENTRY.firstLba), lbaAt(entry, GPT_ENTRY.lastLba)];
     if (first < firstUsable || last > lastUsable || last < first)
       throw broken(
         `partition ${number} is from sector ${first} to ${last}, which is not between ${firstUsable} and ${lastUsable}`,
       );
-    const type = guidAt(entry, 0);
+    const type = guidAt(entry, GPT_ENTRY.type);
     partitions.push({
       number,
       offset: first * sectorBytes,
       sizeBytes: (last - first + 1) * sectorBytes,
       type,
-      uuid: guidAt(entry, 16),
-      name: entry.toString('utf16le', 56, 128).replace(/\0.*$/s, ''),
+      uuid: guidAt(entry, GPT_ENTRY.uuid),
+      name: entry.toString('utf16le', GPT_ENTRY.name, GPT_ENTRY.nameEnd).replace(/\0.*$/s, ''),
       role: GPT_ROLES[type] ?? 'other',
     });
   }

@@ -1,4 +1,4 @@
-import type { ReadDisk } from './gpt-move.js';
+import type { ReadRange } from './partition-table.js';
 
 /** Offsets and sizes of LVM2's text format, lib/format_text/layout.h: `struct mda_header`, `struct raw_locn`. */
 const METADATA_AREA = 4096;
@@ -13,7 +13,7 @@ const LONGEST_NAME = 128;
  * @param read of the partition; offsets in bytes
  * @returns undefined where it is not where LVM puts it by default
  */
-export async function volumeGroupName(read: ReadDisk): Promise<string | undefined> {
+export async function volumeGroupName(read: ReadRange): Promise<string | undefined> {
   const header = await read(METADATA_AREA, HEADER_BYTES);
   if (header.toString('latin1', MAGIC.offset, MAGIC.offset + MAGIC.text.length) !== MAGIC.text) return undefined;
   const offset = Number(header.readBigUInt64LE(FIRST_TEXT_OFFSET));

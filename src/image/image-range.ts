@@ -1,3 +1,4 @@
+import type { ReadRange } from '../device/partition-table.js';
 import { LifeboatError } from '../error.js';
 import type { LoadProgress } from '../stream/load.js';
 import type { PlainSink } from '../stream/plain-sink.js';
@@ -13,7 +14,7 @@ const KEPT_BLOCKS = 16;
  * @returns a function of an offset and a length in bytes, which gives exactly that many bytes
  * @throws LifeboatError, when called: DAMAGE where the image is damaged, FAILED where it does not reach so far
  */
-export function imageRange(image: OpenImage, signal: AbortSignal): (offset: number, length: number) => Promise<Buffer> {
+export function imageRange(image: OpenImage, signal: AbortSignal): ReadRange {
   const kept = new Map<number, Buffer>();
 
   async function block(index: number): Promise<Buffer> {

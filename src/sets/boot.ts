@@ -2,7 +2,6 @@ import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CodecName } from '../codec/codec.js';
-import { codecByName } from '../codec/index.js';
 import { type BootDisk, type BootFinding, findBootDisks } from '../device/boot-disk.js';
 import { sizeInWords } from '../device/sizes.js';
 import { refuseZfsRoot } from '../device/zfs-by-hand.js';
@@ -119,12 +118,7 @@ interface Run {
 }
 
 async function planOnly(disk: BootDisk, options: BootOptions, report: RunReport): Promise<BootPlan> {
-  const consistent = await openDisk(
-    disk,
-    { ...options, snapshot: 'none', requireConsistent: false },
-    options.to,
-    report,
-  );
+  const consistent = await openDisk(disk, options, options.to, report);
   try {
     const { map } = consistent;
     await checkRoomFor(disk, map.dataBytes, options);
@@ -169,23 +163,22 @@ async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunR
 
   const consistent = await openDisk(disk, options, set.path, report);
   let image: ImageResult;
-  const warnings = consistent.warnings;
+  const { warnings } = consistent;
+  const warn = (text: string) => {
+    warnings.push(text);
+    report.warn(text);
+  };
   try {
     for (const { what, bytes, reason } of consistent.map.leftOut)
       report.detail(`left out: ${what}, ${sizeInWords(bytes)} (${reason})`);
-    if (consistent.guests === 'left out') {
-      const text =
-        'the disks of guests (LVM thin pools) are left out: vzdump saves them. --include-guests has them in the image';
-      warnings.push(text);
-      report.warn(text);
-    }
+    if (consistent.guests === 'left out')
+      warn(
+        'the disks of guests (LVM thin pools) are left out: vzdump saves them. --include-guests has them in the image',
+      );
     await checkRoomFor(disk, consistent.map.dataBytes, options);
     image = await imageOf(set, disk, consistent, options, report);
     const changed = await consistent.changedMeanwhile();
-    if (changed !== undefined) {
-      warnings.push(changed);
-      report.warn(changed);
-    }
+    if (changed !== undefined) warn(changed);
   } finally {
     await consistent.release();
   }
@@ -280,7 +273,7 @@ async function imageOf(
       source: disk.path,
       out: join(set.path, imageFileName(codec)),
       codec,
-      level: options.level ?? codecByName(codec).defaultLevel,
+      level: options.level,
       engine,
       threads,
       chunkBytes: undefined,

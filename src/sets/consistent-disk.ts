@@ -1,17 +1,9 @@
-import { closeSync, constants, openSync } from 'node:fs';
-import { nameOfNode, nodePath, parentDisk, partitionsOf, readAttribute } from '../device/block-tree.js';
+import { nodePath, partitionsOf, readAttribute } from '../device/block-tree.js';
 import type { BootDisk } from '../device/boot-disk.js';
-import { openDirect } from '../device/direct.js';
 import { type DiskMap, type DiskMapInput, diskMap, type VolumeContent } from '../device/disk-map.js';
-import { type FilesystemFacts, probeFilesystem } from '../device/filesystem.js';
-import { type LogicalVolume, type Lvm, type PhysicalVolume, readLvm, type VolumeGroup } from '../device/lvm.js';
-import {
-  type HeldSnapshot,
-  holdSnapshots,
-  reapSnapshots,
-  SNAPSHOT_TAG,
-  type SnapshotHolder,
-} from '../device/lvm-snapshot.js';
+import { type FilesystemFacts, probeFilesystem, UNKNOWN } from '../device/filesystem.js';
+import { type LogicalVolume, type Lvm, readLvm } from '../device/lvm.js';
+import { type HeldSnapshot, holdSnapshots, reapSnapshots, type SnapshotHolder } from '../device/lvm-snapshot.js';
 import { mapperPath, mountedVolumes } from '../device/mounted-volumes.js';
 import { type Partition, type PartitionTable, type ReadRange, readPartitionTable } from '../device/partition-table.js';
 import { type SettledCopy, settle } from '../device/settle.js';
@@ -20,9 +12,11 @@ import { openSource, type Source } from '../device/source.js';
 import { type UsedRange, usedBlocks } from '../device/used-blocks.js';
 import { LifeboatError } from '../error.js';
 import type { RunReport } from '../image/report.js';
+import { alignedBuffer } from '../native/libc.js';
 import { readAt } from '../stream/read-at.js';
-import { directMemory } from '../stream/slots.js';
 import { type GuestPolicy, guestReason } from './guests.js';
+import { lvmChanges } from './lvm-changes.js';
+import { physicalVolumesOn, readMetadata } from './physical-volumes.js';
 
 export interface ConsistentDiskOptions extends GuestPolicy {
   disk: BootDisk;
@@ -54,16 +48,6 @@ export interface ConsistentDisk {
   changedMeanwhile(): Promise<string | undefined>;
   /** Removes snapshots and copies. Nothing may be reading any more. Idempotent. */
   release(): Promise<void>;
-}
-
-/** LVM keeps a second copy of its metadata behind the last extent, if at all; more than this is no metadata. */
-const LARGEST_TRAILER_BYTES = 64 * 1024 * 1024;
-const LARGEST_HEADER_BYTES = 64 * 1024 * 1024;
-
-interface OwnedVolume {
-  pv: PhysicalVolume;
-  vg: VolumeGroup;
-  partition: number | undefined;
 }
 
 /**
@@ -106,11 +90,12 @@ async function prepare(
 
   const readDisk = rangeReader(source);
   const table = await readPartitionTable(readDisk, source.sizeBytes, source.logicalSectorBytes);
-  const volumes = ownedVolumes(disk, lvm);
+  const volumes = physicalVolumesOn(disk, lvm);
   const pvs: DiskMapInput['pvs'] = [];
   for (const owned of volumes) pvs.push(await readMetadata(owned, table, source.sizeBytes, readDisk, lvm));
 
-  const holder = await snapshotsOf(options, lvm, volumes, { warn, say });
+  const groups = new Set(volumes.map(({ vg }) => vg.name));
+  const holder = await snapshotsOf(options, lvm, groups, { warn, say });
   if (holder !== undefined) closing.push(() => holder.release());
   const snapshots = new Map(holder?.snapshots.map((held) => [held.origin.uuid, held]));
 
@@ -163,7 +148,7 @@ async function prepare(
     volumeFacts,
     warnings,
     watched: holder?.watched ?? new Promise<never>(() => undefined),
-    changedMeanwhile: () => changesSince(lvm, volumes, holder?.snapshots ?? [], signal),
+    changedMeanwhile: async () => lvmChanges(lvm, await readLvm(signal), groups, holder?.snapshots ?? []),
     release,
   };
 }
@@ -185,65 +170,29 @@ function refuseOrWarn({ requireConsistent }: ConsistentDiskOptions, warn: (text:
 }
 
 /** Reads ranges of any alignment, past the cache where that is possible. */
-function rangeReader(file: { fd: number; directFd: number | undefined }, path = ''): ReadRange {
+function rangeReader(file: { fd: number; directFd: number | undefined; path: string }): ReadRange {
   return async (offset, length) => {
-    const into = directMemory(Math.max(length, 1)).subarray(0, length);
+    const into = alignedBuffer(length);
     const done = await readAt(file, into, offset, length);
     if (done === length) return into;
-    throw new LifeboatError('FAILED', `Cannot read ${path} at offset ${offset + done}: it ends there`, { offset });
+    throw new LifeboatError('FAILED', `Cannot read "${file.path}" at offset ${offset + done}: it ends there`, {
+      offset,
+    });
   };
 }
 
-function ownedVolumes(disk: BootDisk, lvm: Lvm): OwnedVolume[] {
-  return lvm.physical.flatMap((pv): OwnedVolume[] => {
-    const vg = lvm.groups.find(({ name }) => name === pv.vg);
-    const name = nameOfNode(pv.path);
-    if (vg === undefined || name === undefined) return [];
-    if (name === disk.name) return [{ pv, vg, partition: undefined }];
-    if (parentDisk(name) !== disk.name) return [];
-    return [{ pv, vg, partition: Number(readAttribute(name, 'partition')) }];
-  });
-}
-
-/** Label and metadata as they are before our snapshots: the image must not know of them. */
-async function readMetadata(
-  { pv, vg, partition }: OwnedVolume,
-  table: PartitionTable,
-  diskBytes: number,
-  readDisk: ReadRange,
-  lvm: Lvm,
-): Promise<DiskMapInput['pvs'][number]> {
-  const place = table.partitions.find(({ number }) => number === partition);
-  if (partition !== undefined && place === undefined) {
-    throw new LifeboatError('FAILED', `Cannot find partition ${partition} of "${pv.path}" in the disk's table`, {
-      hint: 'the kernel and the disk disagree: partprobe, or reboot, and run this again',
-    });
-  }
-  const { offset, sizeBytes } = place ?? { offset: 0, sizeBytes: diskBytes };
-  if (pv.dataOffset > LARGEST_HEADER_BYTES)
-    throw new LifeboatError('FAILED', `The metadata of "${pv.path}" takes ${pv.dataOffset} bytes, which cannot be`);
-  const header = await readDisk(offset, pv.dataOffset);
-  const dataEnd = pv.dataOffset + pv.extentCount * vg.extentBytes;
-  const trailerBytes = sizeBytes - dataEnd;
-  const hasTrailer = trailerBytes > 0 && trailerBytes <= LARGEST_TRAILER_BYTES;
-  const trailer = hasTrailer ? { offset: dataEnd, bytes: await readDisk(offset + dataEnd, trailerBytes) } : undefined;
-  const volumes = lvm.logical.filter((volume) => volume.vg === vg.name);
-  return { partition, pv, vg, header, trailer, volumes, contents: new Map() };
-}
-
 function isMounted(volume: LogicalVolume, disk: BootDisk): boolean {
-  return mountedVolumes({ groups: [], physical: [], logical: [volume] }, disk.mounts).length > 0;
+  return mountedVolumes({ logical: [volume] }, disk.mounts).length > 0;
 }
 
 async function snapshotsOf(
   options: ConsistentDiskOptions,
   lvm: Lvm,
-  volumes: OwnedVolume[],
+  groups: ReadonlySet<string>,
   { warn, say }: { warn(text: string): void; say(text: string): void },
 ): Promise<SnapshotHolder | undefined> {
   const { disk, snapshot, dryRun, signal } = options;
   if (dryRun) return undefined;
-  const groups = new Set(volumes.map(({ vg }) => vg.name));
   const mounted = mountedVolumes(lvm, disk.mounts).filter(({ vg, role }) => groups.has(vg) && role === 'thick');
   if (snapshot === 'none' || mounted.length === 0) {
     if (snapshot !== 'lvm') return undefined;
@@ -265,15 +214,6 @@ async function snapshotsOf(
   }
 }
 
-const UNKNOWN: FilesystemFacts = {
-  type: 'unknown',
-  uuid: undefined,
-  label: undefined,
-  sizeBytes: undefined,
-  usedBytes: undefined,
-  blockBytes: undefined,
-};
-
 async function volumeContent(
   volume: LogicalVolume,
   excluded: string | undefined,
@@ -285,31 +225,18 @@ async function volumeContent(
 ): Promise<VolumeContent> {
   if (excluded !== undefined) return { facts: UNKNOWN, used: undefined, from: undefined, excluded };
   if (held !== undefined) {
-    const facts = await probeFilesystem(rangeReader(held, held.path), volume.sizeBytes);
+    const facts = await probeFilesystem(rangeReader(held), volume.sizeBytes);
     const used = await usedOf(held.path, facts, volume.sizeBytes, signal, say);
     return { facts, used, from: { fd: held.fd, directFd: held.directFd, path: held.path }, excluded: undefined };
   }
   // What nobody has activated cannot be looked into, and is read extent by extent.
   if (!volume.active || volume.path === '' || volume.role !== 'thick')
     return { facts: UNKNOWN, used: undefined, from: undefined, excluded: undefined };
-  const device = openReadable(volume.path);
-  closing.push(device.close);
-  const facts = await probeFilesystem(rangeReader(device, volume.path), volume.sizeBytes);
+  const device = await openSource(volume.path, signal);
+  closing.push(() => device.close());
+  const facts = await probeFilesystem(rangeReader(device), volume.sizeBytes);
   const used = isMounted(volume, disk) ? undefined : await usedOf(volume.path, facts, volume.sizeBytes, signal, say);
   return { facts, used, from: undefined, excluded: undefined };
-}
-
-function openReadable(path: string): { fd: number; directFd: number | undefined; close: () => void } {
-  const fd = openSync(path, constants.O_RDONLY);
-  const directFd = openDirect(path, constants.O_RDONLY);
-  return {
-    fd,
-    directFd,
-    close() {
-      closeSync(fd);
-      if (directFd !== undefined) closeSync(directFd);
-    },
-  };
 }
 
 async function usedOf(
@@ -369,41 +296,4 @@ async function partitionContent(
 /** What is copied in whole before it is imaged has to be small and quiet. */
 function isSmallBootPartition(mountpoint: string): boolean {
   return mountpoint === '/boot' || mountpoint === '/efi' || mountpoint.startsWith('/boot/');
-}
-
-/** LVM 2.03 moves a group's number by two for a snapshot: its volume, and that it is one now. */
-const CHANGES_OF_A_SNAPSHOT = 2;
-
-async function changesSince(
-  before: Lvm,
-  volumes: OwnedVolume[],
-  snapshots: readonly HeldSnapshot[],
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const now = await readLvm(signal);
-  for (const group of new Set(volumes.map(({ vg }) => vg.name))) {
-    const seqnoOf = ({ groups }: Lvm) => groups.find(({ name }) => name === group)?.seqno ?? 0;
-    const ours = snapshots.filter(({ origin }) => origin.vg === group).length * CHANGES_OF_A_SNAPSHOT;
-    const isSame = sameNames(volumeNames(before, group), volumeNames(now, group));
-    if (isSame && seqnoOf(now) === seqnoOf(before) + ours) continue;
-    const what = isSame ? "LVM's metadata changed" : 'volumes were made, removed or resized';
-    return (
-      `${what} in the group ${group} while the image was made (its number went from ${seqnoOf(before)} to ${seqnoOf(now)}, ` +
-      `${ours} of that by our snapshots): the image has what was before`
-    );
-  }
-  return undefined;
-}
-
-function sameNames(some: ReadonlySet<string>, others: ReadonlySet<string>): boolean {
-  return some.size === others.size && [...some].every((name) => others.has(name));
-}
-
-/** Names with sizes, but for our own snapshots. */
-function volumeNames({ logical }: Lvm, group: string): Set<string> {
-  return new Set(
-    logical
-      .filter(({ vg, tags }) => vg === group && !tags.includes(SNAPSHOT_TAG))
-      .map(({ uuid, name, sizeBytes }) => `${uuid} ${name} ${sizeBytes}`),
-  );
 }

@@ -1,7 +1,7 @@
 import { listFatDirectory } from '../device/fat-files.js';
 import { type FilesystemFacts, probeFilesystem } from '../device/filesystem.js';
-import { type Gpt, type ReadDisk, readGpt } from '../device/gpt-move.js';
-import { type Partition, type PartitionTable, readPartitionTable } from '../device/partition-table.js';
+import { type Gpt, readGpt } from '../device/gpt-move.js';
+import { type Partition, type PartitionTable, type ReadRange, readPartitionTable } from '../device/partition-table.js';
 import { volumeGroupName } from '../device/volume-group-name.js';
 
 /** What somebody who restores a disk has to know of it, read from its image. */
@@ -30,7 +30,7 @@ export interface EfiLoader {
  * @param read of the whole disk
  * @throws LifeboatError where the tables are malformed
  */
-export async function readDiskLayout(read: ReadDisk, sizeBytes: number, sectorBytes: number): Promise<DiskLayout> {
+export async function readDiskLayout(read: ReadRange, sizeBytes: number, sectorBytes: number): Promise<DiskLayout> {
   const gpt = await readGpt(read, sectorBytes);
   const table = await readPartitionTable(read, sizeBytes, sectorBytes);
   const contents = new Map<number, FilesystemFacts>();
@@ -38,7 +38,7 @@ export async function readDiskLayout(read: ReadDisk, sizeBytes: number, sectorBy
   const loaders: EfiLoader[] = [];
   for (const partition of table.partitions) {
     if (partition.role === 'extended') continue;
-    const readPartition: ReadDisk = (offset, length) => read(partition.offset + offset, length);
+    const readPartition: ReadRange = (offset, length) => read(partition.offset + offset, length);
     const facts = await probeFilesystem(readPartition, partition.sizeBytes);
     contents.set(partition.number, facts);
     if (facts.type === 'lvm-pv') {
@@ -54,7 +54,7 @@ export async function readDiskLayout(read: ReadDisk, sizeBytes: number, sectorBy
 const LOADERS = [/^shim(x64|aa64)\.efi$/i, /^grub(x64|aa64)\.efi$/i, /^systemd-boot(x64|aa64)\.efi$/i];
 const REMOVABLE_LOADER = /^boot(x64|aa64|ia32|riscv64)\.efi$/i;
 
-async function findLoaders(read: ReadDisk, { number }: Partition): Promise<EfiLoader[]> {
+async function findLoaders(read: ReadRange, { number }: Partition): Promise<EfiLoader[]> {
   const found: EfiLoader[] = [];
   for (const vendor of (await listFatDirectory(read, ['EFI'])) ?? []) {
     if (!vendor.isDirectory) continue;

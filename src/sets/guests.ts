@@ -11,6 +11,11 @@ export interface GuestPolicy {
 /** Proxmox's names for the disks of guests: vm-100-disk-0, base-9000-disk-1, subvol-101-disk-0, vm-100-state-before. */
 const GUEST_NAME = /^(vm|base|subvol)-\d+-/;
 
+/** Whether a volume that is in no thin pool is a guest's. */
+export function isThickGuest({ role, name }: LogicalVolume): boolean {
+  return role === 'thick' && GUEST_NAME.test(name);
+}
+
 /**
  * Whether a volume is a guest's, which vzdump saves, or a thin pool for such; and why it is left out, if it is.
  * @param group all volumes of its group
@@ -34,7 +39,7 @@ function belongsToGuests(volume: LogicalVolume, group: readonly LogicalVolume[],
   if (pool !== undefined) {
     // A pool that the host itself lives on is no pool of guests.
     const inside = group.filter((other) => other.pool === pool && other.role === 'thin');
-    return mountedVolumes({ groups: [], physical: [], logical: inside }, mounts).length === 0;
+    return mountedVolumes({ logical: inside }, mounts).length === 0;
   }
-  return volume.role === 'thick' && GUEST_NAME.test(volume.name);
+  return isThickGuest(volume);
 }

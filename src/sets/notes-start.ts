@@ -1,4 +1,5 @@
 import { roundSize, sizeInWords } from '../device/sizes.js';
+import { isThickGuest } from './guests.js';
 import { block, command, list, plain } from './markdown.js';
 import {
   DISK,
@@ -121,9 +122,7 @@ to be preferred.`;
   const pools = emptyPools(facts);
   const parts = manifest.leftOut.filter(({ reason }) => reason === 'guests');
   const thick = groupsOnDisk(facts).flatMap(({ group, volumes }) =>
-    volumes
-      .filter(({ role, name }) => role === 'thick' && /^(vm|base|subvol)-\d+-/.test(name))
-      .map((volume) => ({ group, volume })),
+    volumes.filter(isThickGuest).map((volume) => ({ group, volume })),
   );
   const steps =
     pools.length === 0 && thick.length === 0

@@ -1,7 +1,6 @@
-import { statfs } from 'node:fs/promises';
-import { type FileSystemFacts, refuseTooLarge } from '../device/file-limits.js';
+import { type FileSystemFacts, fileSystemFacts, refuseTooLarge } from '../device/file-limits.js';
 import { roundSize, sizeInWords } from '../device/sizes.js';
-import { fromSystem, LifeboatError } from '../error.js';
+import { LifeboatError } from '../error.js';
 
 /** How much room a set will take, judged before it is made. */
 export interface RoomEstimate {
@@ -43,14 +42,7 @@ export function estimateRoom(
  * @throws LifeboatError NO_SPACE
  */
 export async function checkRoom(directory: string, estimate: RoomEstimate): Promise<void> {
-  let facts: FileSystemFacts;
-  try {
-    const { type, bsize, bavail } = await statfs(directory);
-    facts = { type, blockBytes: bsize, availableBlocks: bavail };
-  } catch (error) {
-    throw fromSystem(error, 'look at the file system of', directory);
-  }
-  refuseLittleRoom(directory, estimate, facts);
+  refuseLittleRoom(directory, estimate, await fileSystemFacts(directory));
 }
 
 /** The judgement alone. */

@@ -53,7 +53,9 @@ export function slotLayout(wanted: number, plainBytes: number, frameBytes: numbe
 
 /** @throws LifeboatError FAILED where the address space is limited (`ulimit -v`, LimitAS) */
 export function allocateSlotMemory(layout: SlotLayout): SharedArrayBuffer {
-  return allocateShared(layout.count * (layout.plainBytes + layout.frameBytes));
+  const memory = allocateShared(layout.count * (layout.plainBytes + layout.frameBytes));
+  adviseHugePages(Buffer.from(memory));
+  return memory;
 }
 
 /** Memory by itself that suits O_DIRECT. */
@@ -64,9 +66,7 @@ export function directMemory(bytes: number): Buffer {
 function allocateShared(bytes: number): SharedArrayBuffer {
   const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
   try {
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
-    adviseHugePages(Buffer.from(memory));
-    return memory;
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
   } catch (error) {
     throw new LifeboatError('FAILED', `Cannot reserve ${pages * WASM_PAGE_BYTES} bytes of memory for chunks`, {
       cause: error,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { FilesystemFacts } from '../../src/device/filesystem.js';
+import { type FilesystemFacts, UNKNOWN } from '../../src/device/filesystem.js';
 import type { Gpt } from '../../src/device/gpt-move.js';
 import type { Partition } from '../../src/device/partition-table.js';
 import type { DiskLayout } from '../../src/sets/disk-layout.js';
@@ -50,15 +50,7 @@ function layoutOf(sizeBytes: number, partitions: Made[], scheme: 'gpt' | 'mbr' |
   );
   const contents = partitions.map(({ facts }, index): [number, FilesystemFacts] => [
     index + 1,
-    {
-      type: 'unknown',
-      uuid: undefined,
-      label: undefined,
-      sizeBytes: undefined,
-      usedBytes: undefined,
-      blockBytes: undefined,
-      ...facts,
-    },
+    { ...UNKNOWN, ...facts },
   ]);
   return {
     sizeBytes,
