@@ -1,0 +1,65 @@
+import { z } from 'zod';
+
+/**
+ * What /etc/lifeboat/config.toml may hold. Words that Proxmox has for the same thing mean what they mean there: bwlimit
+ * (KiB/s), ionice, lockwait (minutes), prune-backups.
+ */
+
+const path = z.string().regex(/^\/.*[^/]$|^\/$/, 'takes an absolute path');
+const OUTCOMES = ['success', 'warning', 'failure'] as const;
+const on = z.array(z.enum(OUTCOMES)).default(['warning', 'failure']);
+const url = z.url({ protocol: /^https?$/, error: 'takes an http or https address' });
+
+/** "20h", "7d", "90m"; a day at the most is what most want. */
+const duration = z.string().regex(/^\d+(m|h|d|w)$/, 'takes a number and m, h, d or w: "20h"');
+
+const BOOT = z.strictObject({
+  to: path.optional(),
+  'require-mount': z.union([z.boolean(), path]).default(false),
+  disk: path.optional(),
+  compress: z.enum(['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz']).default('auto'),
+  level: z.int().optional(),
+  threads: z.int().min(0).max(256).default(0),
+  bwlimit: z.int().min(0).default(0),
+  ionice: z.int().min(0).max(8).default(7),
+  lockwait: z.int().min(0).default(180),
+  snapshot: z.enum(['auto', 'lvm', 'btrfs', 'none']).default('auto'),
+  'require-consistent': z.boolean().default(false),
+  'include-guests': z.boolean().default(false),
+  exclude: z.array(z.string()).default([]),
+  'allow-same-disk': z.boolean().default(false),
+  verify: z.boolean().default(true),
+  'rescue-kit': z.boolean().default(true),
+  'prune-backups': z.string().default('keep-all=1'),
+});
+
+const HOOK = z.strictObject({
+  'image-at': z.enum(['job-end', 'never']).default('job-end'),
+  'image-every': duration.default('20h'),
+  'check-target': z.boolean().default(true),
+  'verify-guests': z.boolean().default(false),
+  'on-failure': z.enum(['warn', 'fail']).default('warn'),
+});
+
+const HISTORY = z.strictObject({
+  directory: path.default('/var/lib/lifeboat'),
+});
+
+/** `*-file`: a file that holds the secret, or the name of a systemd credential. */
+const NOTIFY = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('mail'), on, to: z.string().default('root') }),
+  z.strictObject({ type: z.literal('webhook'), on, url, 'token-file': z.string().optional() }),
+  z.strictObject({ type: z.literal('ntfy'), on, url, 'token-file': z.string().optional() }),
+  z.strictObject({ type: z.literal('gotify'), on, url, 'token-file': z.string() }),
+  z.strictObject({ type: z.literal('healthchecks'), url: url.optional(), 'url-file': z.string().optional() }),
+]);
+
+export const CONFIG = z.strictObject({
+  boot: BOOT.prefault({}),
+  hook: HOOK.prefault({}),
+  history: HISTORY.prefault({}),
+  notify: z.array(NOTIFY).default([{ type: 'mail', on: ['warning', 'failure'], to: 'root' }]),
+});
+
+export type Config = z.output<typeof CONFIG>;
+export type Outcome = (typeof OUTCOMES)[number];
