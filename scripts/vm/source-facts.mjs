@@ -4,9 +4,10 @@
  *   count, with their metadata; `rootOffset`: where root's only segment begins on the disk
  */
 export async function facts(guest) {
-  const ext4 = await guest.run('sync; dumpe2fs -h /dev/pve/root 2>/dev/null');
+  // Of what is mounted only statfs knows what is free: the superblock on the disk has an old count.
+  const ext4 = await guest.run("sync; dumpe2fs -h /dev/pve/root 2>/dev/null; stat --file-system --format 'Free: %f' /");
   const field = (name) => Number(new RegExp(`^${name}: *(\\d+)`, 'm').exec(ext4)?.[1]);
-  const root = (field('Block count') - field('Free blocks')) * field('Block size');
+  const root = (field('Block count') - field('Free')) * field('Block size');
   const esp = Number(await guest.run('df --block-size=1 --output=used /boot/efi | tail -1'));
   const report = async (command) => Object.values(JSON.parse(await guest.run(command)).report[0])[0][0];
   const options = '--reportformat json --units b --nosuffix';

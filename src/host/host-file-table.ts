@@ -16,6 +16,12 @@ export interface HostFileContext {
 const LSBLK_COLUMNS = 'NAME,SIZE,TYPE,FSTYPE,LABEL,UUID,PARTUUID,PARTTYPENAME,MOUNTPOINTS,MODEL,SERIAL';
 /** blkid's status where it knows no device. */
 const NOTHING_FOUND = 2;
+/** No lists of what could be installed, and no cache: it says nothing about this host, and would be written to its disk. */
+const APT_WITHOUT_CACHE = [
+  'Dir::State::lists=/var/empty/',
+  'Dir::Cache::pkgcache=',
+  'Dir::Cache::srcpkgcache=',
+].flatMap((option) => ['-o', option]);
 const EFI = '/sys/firmware/efi';
 /** zpool and zfs load the module otherwise. */
 const ZFS = '/sys/module/zfs';
@@ -58,10 +64,7 @@ export function hostFileTable({ disks, vgs, configPaths }: HostFileContext): Hos
     report('pveversion.txt', 'pveversion', ['--verbose']),
     report('packages.txt', 'dpkg', ['--get-selections']),
     report('package-versions.txt', 'dpkg-query', ['--show']),
-    report('packages-manual.txt', 'apt-mark', ['showmanual']),
-    report('units.txt', 'systemctl', ['list-unit-files', '--state=enabled', '--no-pager', '--no-legend'], {
-      needs: '/run/systemd/system',
-    }),
+    report('packages-manual.txt', 'apt-mark', [...APT_WITHOUT_CACHE, 'showmanual']),
     copy('fstab', '/etc/fstab'),
     copy('hosts', '/etc/hosts'),
     copy('interfaces', '/etc/network/interfaces'),

@@ -15,6 +15,7 @@ import type { RunReport } from '../image/report.js';
 import { alignedBuffer } from '../native/libc.js';
 import { readAt } from '../stream/read-at.js';
 import { type GuestPolicy, guestReason } from './guests.js';
+import { leavingPoolsInactive } from './inactive-pools.js';
 import { lvmChanges } from './lvm-changes.js';
 import { physicalVolumesOn, readMetadata } from './physical-volumes.js';
 
@@ -122,6 +123,7 @@ async function prepare(
       volumeFacts.set(`${volume.vg}/${volume.name}`, content.facts);
     }
   }
+  for (const [index, entry] of pvs.entries()) pvs[index] = leavingPoolsInactive(entry, lvm, warn);
 
   const partitions = new Map<number, VolumeContent>();
   const partitionFacts = new Map<number, FilesystemFacts>();
