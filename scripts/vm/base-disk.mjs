@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, readFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { $ } from 'zx';
 import { makeDebianTree, mirrorOfThisMachine, SUITE } from './debian-tree.mjs';
@@ -25,7 +25,7 @@ export async function baseDisk({ cache, work, accel, mirror, say }) {
   await mkdir(making);
   const made = filesIn(making);
   await makeLiveSystem(made.live, work, mirror ?? (await mirrorOfThisMachine()));
-  await $`qemu-img create -q -f qcow2 ${made.disk} ${DISK_BYTES}`;
+  await makeUsedDisk(made, work);
   await layOut(made, work, accel);
   // Perhaps on to another file system, where a move takes its time.
   await mkdir(cache, { recursive: true });
@@ -45,6 +45,22 @@ async function makeLiveSystem(live, work, mirror) {
     await $`cp ${path.join(boot, names.find((name) => name.startsWith(prefix)) ?? prefix)} ${file}`;
   }
   await $`rm -rf ${tree}`;
+}
+
+/**
+ * A disk that has been in use before: where nothing is now, there are old files, and not the zeros of a new file, which
+ * nobody's disk has and which cost next to nothing to image.
+ */
+async function makeUsedDisk({ disk, live }, work) {
+  const [old, raw] = [path.join(work, 'old.tar'), path.join(work, 'used.raw')];
+  await $`debugfs -R ${`rdump /usr ${work}`} ${live.disk}`;
+  await $`tar --create --file ${old} --directory ${work} usr`;
+  const { size } = await stat(old);
+  for (let bytes = 0; bytes < DISK_BYTES; bytes += size)
+    await $`dd if=${old} of=${raw} bs=4M oflag=append conv=notrunc`;
+  await $`truncate --size ${DISK_BYTES} ${raw}`;
+  await $`qemu-img convert -f raw -O qcow2 ${raw} ${disk}`;
+  await $`rm -r ${old} ${raw} ${path.join(work, 'usr')}`;
 }
 
 async function layOut({ disk, live }, work, accel) {

@@ -15,12 +15,11 @@ export function machineArguments(serialLog, accel) {
   ];
 }
 
-/** @param {{ file: string, format: 'raw' | 'qcow2', readOnly?: boolean, throwAway?: boolean, readMiBps?: number }} disk */
-export function diskArguments({ file, format, readOnly = false, throwAway = false, readMiBps }, index) {
+/** @param {{ file: string, format: 'raw' | 'qcow2', readOnly?: boolean, throwAway?: boolean }} disk */
+export function diskArguments({ file, format, readOnly = false, throwAway = false }, index) {
   const drive = `file=${file},format=${format},if=none,id=disk${index}`;
   const manner = `readonly=${readOnly ? 'on' : 'off'},snapshot=${throwAway ? 'on' : 'off'}`;
-  const slow = readMiBps === undefined ? '' : `,throttling.bps-read=${readMiBps * 1024 ** 2}`;
-  return ['-drive', `${drive},${manner}${slow}`, '-device', `virtio-blk-pci,drive=disk${index},serial=test-${index}`];
+  return ['-drive', `${drive},${manner}`, '-device', `virtio-blk-pci,drive=disk${index},serial=test-${index}`];
 }
 
 /** @param {{ kernel: string, initrd: string }} files for a root file system that is the whole first disk */

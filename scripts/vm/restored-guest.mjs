@@ -45,3 +45,17 @@ export async function checkRestoredGuest(guest, expected, { check }) {
     { ...rows, ...expected },
   );
 }
+
+/** The lines that RECOVERY.md gives for making the pool anew, typed as they stand there; then a guest's disk is made in it. */
+export async function checkNewPool(guest, recoveryNotes, { check }) {
+  const lines = recoveryNotes.match(/^ *lv(remove|create) .*$/gm) ?? [];
+  check('RECOVERY.md has the lines that make the pool anew', lines.length === 2, lines);
+  const { status, output } = await guest.start(`set -e\n${lines.join('\n')}`).ended;
+  check('they do so', status === 0, output);
+  const disk = await guest.start(
+    `set -e
+    lvcreate --yes --virtualsize 1G --thin pve/data --name vm-100-disk-0
+    echo restored > /dev/pve/vm-100-disk-0; sync; head -n 1 /dev/pve/vm-100-disk-0`,
+  ).ended;
+  check("a guest's disk can be made in it again", disk.status === 0 && /restored$/.test(disk.output), disk.output);
+}

@@ -30,8 +30,10 @@ export interface BootDisk {
 export type RootLayout = 'partition' | 'lvm' | 'md' | 'btrfs' | 'zfs' | 'other';
 
 export interface BootFinding {
-  /** Those under / first, then those under /boot and the ESPs; each once. */
+  /** Those under / first, then those under /boot and the ESPs; each once. Or the one that was named, if it is none of them. */
   disks: BootDisk[];
+  /** False for a disk that was named and that this host does not boot from. */
+  isBootDisk: boolean;
   /** `device` is a path, or the data set of a ZFS root. */
   root: { device: string; fsType: string; layout: RootLayout };
   bootMode: 'uefi' | 'bios';
@@ -52,25 +54,35 @@ const BOOT_MOUNTPOINTS = ['/boot', ...ESP_MOUNTPOINTS];
  * The disks that this host boots from: those under /, /boot and the EFI system partitions, through LVM, RAID, btrfs,
  * encryption, partitions and loop devices. A mirror has all its disks here.
  * @param etc where proxmox-boot-tool keeps the UUIDs of the ESPs that it fills and nobody mounts
- * @throws LifeboatError FAILED if / lies on no disk of this host
+ * @param named a disk to look at, whether this host boots from it or not
+ * @throws LifeboatError FAILED if / lies on no disk of this host, and none was named
  */
-export async function findBootDisks(roots: KernelRoots = KERNEL, etc = '/etc'): Promise<BootFinding> {
+export async function findBootDisks(
+  roots: KernelRoots = KERNEL,
+  etc = '/etc',
+  named?: KernelName,
+): Promise<BootFinding> {
   const mounts = readMounts(roots.proc);
   const root = topmost(mounts, '/');
-  if (root === undefined) throw unknownRoot('nothing is mounted there');
-  const rootDevices = devicesOf(root, roots);
-  if (rootDevices.length === 0 && root.fsType !== 'zfs')
-    throw unknownRoot(`it is ${root.fsType} of "${root.source}", which is no disk of this host`);
+  const rootDevices = root === undefined ? [] : devicesOf(root, roots);
+  if (named === undefined) {
+    if (root === undefined) throw unknownRoot('nothing is mounted there');
+    if (rootDevices.length === 0 && root.fsType !== 'zfs')
+      throw unknownRoot(`it is ${root.fsType} of "${root.source}", which is no disk of this host`);
+  }
 
   const disksUnder = (devices: KernelName[]) => devices.flatMap((device) => wholeDisks(device, mounts, roots));
   const bootMounts = BOOT_MOUNTPOINTS.flatMap((path) => topmost(mounts, path) ?? []);
   const filled = espsOfProxmox(roots, etc);
-  const found = new Set([
+  const bootDisks = new Set([
     ...disksUnder(rootDevices),
     ...bootMounts.flatMap((mount) => disksUnder(devicesOf(mount, roots))),
     ...disksUnder(filled),
   ]);
-  if (found.size === 0 && root.fsType !== 'zfs') throw unknownRoot(`${root.source} leads to no disk`);
+  if (bootDisks.size === 0 && named === undefined && root?.fsType !== 'zfs')
+    throw unknownRoot(`${root?.source} leads to no disk`);
+  const isBootDisk = named === undefined || bootDisks.has(named);
+  const found = isBootDisk ? bootDisks : new Set([named]);
 
   const placed = mounts.flatMap((mount) => {
     const devices = devicesOf(mount, roots);
@@ -87,11 +99,16 @@ export async function findBootDisks(roots: KernelRoots = KERNEL, etc = '/etc'): 
           fsType: mount.fsType,
         })),
     })),
-    root: {
-      device: rootDevices[0] === undefined || root.fsType === 'zfs' ? root.source : nodePath(rootDevices[0], roots),
-      fsType: root.fsType,
-      layout: layoutOf(root, rootDevices, roots),
-    },
+    isBootDisk,
+    root:
+      root === undefined
+        ? { device: 'none', fsType: 'none', layout: 'other' }
+        : {
+            device:
+              rootDevices[0] === undefined || root.fsType === 'zfs' ? root.source : nodePath(rootDevices[0], roots),
+            fsType: root.fsType,
+            layout: layoutOf(root, rootDevices, roots),
+          },
     bootMode: existsSync(`${roots.sys}/firmware/efi`) ? 'uefi' : 'bios',
     swaps: readSwaps(roots.proc).flatMap(({ path, kind }) => {
       const device = kind === 'file' ? undefined : nameOfNode(path, roots);

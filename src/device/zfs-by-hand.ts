@@ -19,7 +19,7 @@ export function zfsByHand({ root, esps, disks }: BootFinding): string[] {
 
 /** @throws LifeboatError FAILED, with the commands that do it by hand, if the root is on ZFS */
 export function refuseZfsRoot(finding: BootFinding): void {
-  if (finding.root.layout !== 'zfs') return;
+  if (finding.root.layout !== 'zfs' || !finding.isBootDisk) return;
   throw new LifeboatError(
     'FAILED',
     `Cannot image this host's boot disk: / is on ZFS (${finding.root.device}), whose disks change while they are read`,

@@ -1,26 +1,31 @@
 import { statSync } from 'node:fs';
-import { deviceNumber, wholeDiskOf } from '../device/block-tree.js';
-import type { BootDisk, BootFinding } from '../device/boot-disk.js';
+import { deviceNumber, KERNEL, type KernelName, wholeDiskOf } from '../device/block-tree.js';
+import { type BootDisk, type BootFinding, findBootDisks } from '../device/boot-disk.js';
 import { fromSystem, LifeboatError } from '../error.js';
 
 /**
- * The disk to save: the one under the root file system, or the one that was named.
- * @throws LifeboatError USAGE if what was named is no disk that this host boots from
+ * The disk to save: the one under the root file system, or the one that was named, whatever this host boots from.
+ * @throws LifeboatError USAGE if what was named is no block device, FAILED if none was and / lies on none
  */
-export function bootDiskOf(finding: BootFinding, named: string | undefined): BootDisk {
-  const [first] = finding.disks;
-  if (first === undefined) throw new LifeboatError('FAILED', 'Cannot find the disk that this host boots from');
-  if (named === undefined) return first;
+export async function chooseBootDisk(named: string | undefined): Promise<{ finding: BootFinding; disk: BootDisk }> {
+  const name = named === undefined ? undefined : diskOf(named);
+  const finding = await findBootDisks(KERNEL, '/etc', name);
+  const disk = name === undefined ? finding.disks[0] : finding.disks.find((one) => one.name === name);
+  if (disk === undefined) throw new LifeboatError('FAILED', 'Cannot find the disk that this host boots from');
+  return { finding, disk };
+}
+
+function diskOf(path: string): KernelName {
   let rdev: number;
   try {
-    rdev = statSync(named).rdev;
+    const stats = statSync(path);
+    rdev = stats.isBlockDevice() ? stats.rdev : 0;
   } catch (error) {
-    throw fromSystem(error, 'find', named);
+    throw fromSystem(error, 'find', path);
   }
-  const name = wholeDiskOf(deviceNumber(rdev));
-  const found = finding.disks.find((disk) => disk.name === name);
-  if (found !== undefined) return found;
-  throw new LifeboatError('USAGE', `"${named}" is no disk that this host boots from`, {
-    hint: `it boots from ${finding.disks.map(({ path }) => path).join(', ')}; lifeboat image saves any other disk`,
+  const name = rdev === 0 ? undefined : wholeDiskOf(deviceNumber(rdev));
+  if (name !== undefined) return name;
+  throw new LifeboatError('USAGE', `Cannot save "${path}": it is no block device`, {
+    hint: 'lsblk -o NAME,SIZE,MODEL,MOUNTPOINTS lists disks; lifeboat image saves files too',
   });
 }

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CodecName } from '../codec/codec.js';
-import { type BootDisk, type BootFinding, findBootDisks } from '../device/boot-disk.js';
+import type { BootDisk, BootFinding } from '../device/boot-disk.js';
+import { readLvm } from '../device/lvm.js';
 import { sizeInWords } from '../device/sizes.js';
 import { refuseZfsRoot } from '../device/zfs-by-hand.js';
 import { LifeboatError } from '../error.js';
@@ -14,12 +15,13 @@ import type { RunReport } from '../image/report.js';
 import { imageSummary } from '../image/summary.js';
 import { verifyImage } from '../image/verify.js';
 import { VERSION } from '../version.js';
-import { bootDiskOf } from './boot-disk-choice.js';
+import { chooseBootDisk } from './boot-disk-choice.js';
 import { type ConsistentDisk, openConsistentDisk } from './consistent-disk.js';
 import { findSets } from './find-sets.js';
 import { largeThings } from './large-things.js';
 import { lockDisk } from './lock.js';
 import { type NewSet, openSetDir, removeLeftovers } from './open-set-dir.js';
+import { physicalVolumesOn } from './physical-volumes.js';
 import { placeOf } from './place.js';
 import { groupOf } from './prune.js';
 import { recoveryNotes } from './recovery-notes.js';
@@ -87,9 +89,10 @@ export async function runBoot(options: BootOptions, report: RunReport): Promise<
     });
   }
   const { signal } = options;
-  const finding = await findBootDisks();
+  const { finding, disk } = await chooseBootDisk(options.disk);
   refuseZfsRoot(finding);
-  const disk = bootDiskOf(finding, options.disk);
+  if (!finding.isBootDisk)
+    logged.warn(`this host does not boot from ${disk.path}: what RECOVERY.md says of starting is of this host`);
   const lock = lockDisk(disk.name);
   try {
     if (options.requireMount !== false)
@@ -156,7 +159,7 @@ async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunR
   const { disk, finding, startedAt } = run;
   const { signal } = options;
   // Before the snapshots, for it runs LVM's own reports; and before ESPs are read, for proxmox-boot-tool mounts them.
-  const hostFiles = await collectFiles(set, finding, signal, report);
+  const hostFiles = await collectFiles(set, run, signal, report);
   const host = await readHostFacts(signal);
   for (const { path, bytes } of await largeThings({ signal, leastBytes: LARGE_BYTES }))
     report.detail(`${path} holds ${sizeInWords(bytes)}, which the image holds too`);
@@ -233,14 +236,14 @@ async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunR
 
 async function collectFiles(
   set: NewSet,
-  finding: BootFinding,
+  { finding, disk }: Run,
   signal: AbortSignal,
   report: RunReport,
 ): Promise<HostFilesResult> {
-  const groups = finding.root.layout === 'lvm' ? volumeGroupOf(finding.root.device) : [];
+  const groups = physicalVolumesOn(disk, await readLvm(signal)).map(({ vg }) => vg.name);
   const found = await collectHostFiles(set.hostPath, {
     disks: finding.disks.map(({ path }) => path),
-    vgs: groups,
+    vgs: [...new Set(groups)],
     configPaths: [],
     signal,
   });
@@ -249,12 +252,6 @@ async function collectFiles(
     else report.warn(`host file ${name}: ${reason}`);
   }
   return found;
-}
-
-/** "/dev/mapper/pve-root" is in the group pve; device mapper doubles the hyphens within names. */
-function volumeGroupOf(device: string): string[] {
-  const name = /^\/dev\/mapper\/((?:[^-]|--)+)-(?!-)/.exec(device)?.[1];
-  return name === undefined ? [] : [name.replaceAll('--', '-')];
 }
 
 async function imageOf(

@@ -27,7 +27,7 @@ export function* cutChunks(extents: Iterable<Extent>, chunkBytes: number): Gener
   if (chunk.length > 0) yield chunk;
 }
 
-/** Nothing of it has to be read. */
-export function isKnownZero(chunk: Chunk): boolean {
-  return chunk.pieces.length > 0 && chunk.pieces.every((piece) => piece.kind === 'zero');
+/** How much of it is known to be zeros, and has not to be read. */
+export function knownZeroBytes({ pieces }: Chunk): number {
+  return pieces.reduce((bytes, { kind, length }) => (kind === 'zero' ? bytes + length : bytes), 0);
 }

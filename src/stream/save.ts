@@ -5,7 +5,7 @@ import { createFrameTable, type FrameTable } from '../format/frame-table.js';
 import { createBusyClock } from './busy-clock.js';
 import type { ByteSink } from './byte-sink.js';
 import type { ChunkSource } from './chunk-source.js';
-import { type Chunk, isKnownZero } from './chunks.js';
+import { type Chunk, knownZeroBytes } from './chunks.js';
 import { inlineHasher, threadHasher } from './hasher.js';
 import type { JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
@@ -64,7 +64,8 @@ interface ReadyFrame {
   plainLength: number;
   crc: number;
   isZeros: boolean;
-  isSkipped: boolean;
+  /** How much of its plaintext is known to be zeros, and was not read for its own sake. */
+  skippedBytes: number;
   slot: Slot | undefined;
 }
 
@@ -127,11 +128,11 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     signal.throwIfAborted();
     await writing.during(() => writeBatch(frames));
     tasks.add(hashAndRelease(frames));
-    for (const { indexedLength, plainLength, crc, isZeros, isSkipped } of frames) {
+    for (const { indexedLength, plainLength, crc, isZeros, skippedBytes } of frames) {
       table.add(indexedLength, plainLength, crc);
       progress.plainBytes += plainLength;
-      if (isZeros) progress.zeroBytes += plainLength;
-      if (isSkipped) progress.skippedBytes += plainLength;
+      progress.zeroBytes += isZeros ? plainLength : skippedBytes;
+      progress.skippedBytes += skippedBytes;
     }
   }
 
@@ -153,7 +154,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     if (result.kind !== 'encoded') throw new Error(`a worker answered "${result.kind}" when it was told to encode`);
     const frame = slot.frame.subarray(0, result.frameLength);
     const indexedLength = container.indexedLength(frame);
-    return { frame, indexedLength, plainLength, crc: result.crc, isZeros: false, isSkipped: false, slot };
+    return { frame, indexedLength, plainLength, crc: result.crc, isZeros: false, skippedBytes: 0, slot };
   }
 
   /** The frame of that many zeros, made once. The slot's plaintext must be zeros. */
@@ -177,10 +178,12 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     }
     if (plainLength === 0) return slots.release(slot);
     const result = await encode(slot, plainLength, false);
-    if (result.kind !== 'zeros') return inOrder.deliver(chunk.number, frameOf(result, slot, plainLength));
+    const skippedBytes = knownZeroBytes(chunk);
+    if (result.kind !== 'zeros')
+      return inOrder.deliver(chunk.number, { ...frameOf(result, slot, plainLength), skippedBytes });
     const zeros = await zeroFrame(slot, plainLength);
     slots.release(slot);
-    inOrder.deliver(chunk.number, zeros);
+    inOrder.deliver(chunk.number, { ...zeros, skippedBytes });
   }
 
   async function skipZeros(chunk: Chunk): Promise<void> {
@@ -191,7 +194,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
       zeros = await zeroFrame(slot, chunk.length);
       slots.release(slot);
     }
-    inOrder.deliver(chunk.number, { ...zeros, isSkipped: true });
+    inOrder.deliver(chunk.number, { ...zeros, skippedBytes: chunk.length });
   }
 
   async function readAll(): Promise<void> {
@@ -199,14 +202,15 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     for (let next = chunks.next(); next.done !== true; next = chunks.next()) {
       const chunk = next.value;
       await ahead.enter();
-      if (isKnownZero(chunk)) {
+      const zeroBytes = knownZeroBytes(chunk);
+      if (chunk.length > 0 && zeroBytes === chunk.length) {
         await skipZeros(chunk);
         // A hole of terabytes is passed without any I/O: signals and progress must have their turn.
         if (chunk.number % CHUNKS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
         signal.throwIfAborted();
         continue;
       }
-      await options.throttle(chunk.length, signal);
+      await options.throttle(chunk.length - zeroBytes, signal);
       const waitedSince = performance.now();
       const slot = await slots.acquire();
       readWaitMs += performance.now() - waitedSince;

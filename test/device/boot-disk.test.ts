@@ -44,6 +44,7 @@ test("the installer's layout on LVM: the disk under /, with all that is mounted 
         ],
       },
     ],
+    isBootDisk: true,
     root: { device: '/dev/mapper/pve-root', fsType: 'ext4', layout: 'lvm' },
     bootMode: 'bios',
     swaps: ['/dev/mapper/pve-swap'],

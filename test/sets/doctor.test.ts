@@ -30,6 +30,7 @@ function finding(root: Partial<BootFinding['root']> = {}, mounted: string[] = []
         mounts: [mount(device, '/'), ...mounted.map((path, at) => mount(path, `/mnt/${at}`))],
       },
     ],
+    isBootDisk: true,
     root: { device, fsType: 'ext4', layout: 'lvm', ...root },
     bootMode: 'uefi',
     swaps: ['/dev/mapper/pve-swap'],
