@@ -6,6 +6,7 @@ import { VERSION } from '../version.js';
 import { addBench } from './bench.js';
 import { addBoot } from './boot.js';
 import { refuseEmpty, refuseRepeated } from './common-options.js';
+import { addConfig } from './config.js';
 import { addDoctor } from './doctor.js';
 import { EXIT_WORDS } from './exit-words.js';
 import { createFace, errorInWords } from './face.js';
@@ -34,6 +35,7 @@ const VERBS = {
   show: { places: '<set>', add: addShow },
   prune: { places: '[dir]', add: addPrune },
   'rescue-kit': { places: '<directory>', add: addRescueKit },
+  config: { places: '<action> [file]', add: addConfig },
   doctor: { places: '', add: addDoctor },
   bench: { places: '[source]', add: addBench },
 };

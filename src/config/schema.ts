@@ -1,4 +1,7 @@
-import { z } from 'zod';
+import * as z from 'zod';
+import { LifeboatError } from '../error.js';
+import { DURATION } from './duration.js';
+import { parsePruneBackups } from './prune-backups.js';
 
 /**
  * What /etc/lifeboat/config.toml may hold. Words that Proxmox has for the same thing mean what they mean there: bwlimit
@@ -8,14 +11,28 @@ import { z } from 'zod';
 const path = z.string().regex(/^\/.*[^/]$|^\/$/, 'takes an absolute path');
 const OUTCOMES = ['success', 'warning', 'failure'] as const;
 const on = z.array(z.enum(OUTCOMES)).default(['warning', 'failure']);
+/** `*-file`: a file that holds the secret, or the name of a systemd credential. */
+const secretFile = z.string().regex(/^(\/.*)?[^/]+$/, 'takes an absolute path, or the name of a systemd credential');
 const url = z.url({ protocol: /^https?$/, error: 'takes an http or https address' });
 
-/** "20h", "7d", "90m"; a day at the most is what most want. */
-const duration = z.string().regex(/^\d+(m|h|d|w)$/, 'takes a number and m, h, d or w: "20h"');
+const duration = z.string().regex(DURATION, 'takes a number and m, h, d or w, as in "20h"');
+/** "VG/LV" */
+const volume = z.string().regex(/^[^/\s,]+\/[^/\s,]+$/, 'takes volumes as "VG/LV"');
+
+const pruneBackups = z.string().superRefine((text, context) => {
+  try {
+    parsePruneBackups(text);
+  } catch (error) {
+    if (!(error instanceof LifeboatError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+  }
+});
 
 const BOOT = z.strictObject({
   to: path.optional(),
-  'require-mount': z.union([z.boolean(), path]).default(false),
+  'require-mount': z
+    .union([z.boolean(), path], { error: 'takes true, false or the absolute path of a mount point' })
+    .default(false),
   disk: path.optional(),
   compress: z.enum(['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz']).default('auto'),
   level: z.int().optional(),
@@ -26,11 +43,11 @@ const BOOT = z.strictObject({
   snapshot: z.enum(['auto', 'lvm', 'btrfs', 'none']).default('auto'),
   'require-consistent': z.boolean().default(false),
   'include-guests': z.boolean().default(false),
-  exclude: z.array(z.string()).default([]),
+  exclude: z.array(volume).default([]),
   'allow-same-disk': z.boolean().default(false),
   verify: z.boolean().default(true),
   'rescue-kit': z.boolean().default(true),
-  'prune-backups': z.string().default('keep-all=1'),
+  'prune-backups': pruneBackups.default('keep-all=1'),
 });
 
 const HOOK = z.strictObject({
@@ -45,13 +62,16 @@ const HISTORY = z.strictObject({
   directory: path.default('/var/lib/lifeboat'),
 });
 
-/** `*-file`: a file that holds the secret, or the name of a systemd credential. */
 const NOTIFY = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('mail'), on, to: z.string().default('root') }),
-  z.strictObject({ type: z.literal('webhook'), on, url, 'token-file': z.string().optional() }),
-  z.strictObject({ type: z.literal('ntfy'), on, url, 'token-file': z.string().optional() }),
-  z.strictObject({ type: z.literal('gotify'), on, url, 'token-file': z.string() }),
-  z.strictObject({ type: z.literal('healthchecks'), url: url.optional(), 'url-file': z.string().optional() }),
+  z.strictObject({ type: z.literal('webhook'), on, url, 'token-file': secretFile.optional() }),
+  z.strictObject({ type: z.literal('ntfy'), on, url, 'token-file': secretFile.optional() }),
+  z.strictObject({ type: z.literal('gotify'), on, url, 'token-file': secretFile }),
+  z
+    .strictObject({ type: z.literal('healthchecks'), url: url.optional(), 'url-file': secretFile.optional() })
+    .refine((target) => (target.url === undefined) !== (target['url-file'] === undefined), {
+      error: 'takes either url or url-file',
+    }),
 ]);
 
 export const CONFIG = z.strictObject({
