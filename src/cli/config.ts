@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { adviceOn } from '../config/advice.js';
-import { configPath, type ParsedConfig, parseConfig, problemLines, readConfig } from '../config/read-config.js';
-import { configInToml, shownKeys } from '../config/show-config.js';
+import { configPath } from '../config/config-path.js';
+import type { ParsedConfig } from '../config/read-config.js';
 import { readTrustedFile } from '../config/trusted-file.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { withCommonOptions } from './common-options.js';
@@ -33,15 +33,17 @@ export function addConfig(yargs: Argv, command: string, choose: (verb: ChosenVer
           throw new LifeboatError('CONFIG', `Cannot read "${path}": there is no such file`, {
             hint: 'without FILE it is the configuration in force',
           });
+        const { parseConfig } = await import('../config/read-config.js');
         const parsed = text === undefined ? undefined : parseConfig(text);
-        return argv.action === 'check' ? check(path, parsed, face) : show(path, parsed, face);
+        return await (argv.action === 'check' ? check(path, parsed, face) : show(path, parsed, face));
       },
     });
   });
 }
 
 /** @param parsed undefined where there is no such file */
-function check(path: string, parsed: ParsedConfig | undefined, face: Face): number {
+async function check(path: string, parsed: ParsedConfig | undefined, face: Face): Promise<number> {
+  const { problemLines, readConfig } = await import('../config/read-config.js');
   const { config, exists } = parsed === undefined ? readConfig(path) : { config: parsed.config, exists: true };
   const problems = parsed?.problems ?? [];
   const warnings = config === undefined ? [] : adviceOn(config, path);
@@ -58,7 +60,11 @@ function check(path: string, parsed: ParsedConfig | undefined, face: Face): numb
 }
 
 /** @throws LifeboatError CONFIG where it is wrong, for nothing is in force then */
-function show(path: string, parsed: ParsedConfig | undefined, face: Face): number {
+async function show(path: string, parsed: ParsedConfig | undefined, face: Face): Promise<number> {
+  const [{ readConfig }, { configInToml, shownKeys }] = await Promise.all([
+    import('../config/read-config.js'),
+    import('../config/show-config.js'),
+  ]);
   const { config, exists } = readConfig(path);
   face.answer({ path, exists, keys: shownKeys(config, parsed?.lines) });
   if (!face.json) process.stdout.write(configInToml(config, parsed?.lines, path));

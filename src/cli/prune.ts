@@ -1,8 +1,9 @@
 import type { Argv } from 'yargs';
+import type { KeepOptions } from '../config/prune-backups.js';
 import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { type PruneResult, pruneSets } from '../sets/prune.js';
-import { hasKeepOption, type KeepOptions } from '../sets/retention.js';
+import { hasKeepOption } from '../sets/retention.js';
 import { columns, printable } from './columns.js';
 import { withCommonOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';

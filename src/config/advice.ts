@@ -1,16 +1,12 @@
 import { lstatSync, readdirSync } from 'node:fs';
-import { dirname, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { LifeboatError } from '../error.js';
+import { hooksDirectory } from './config-path.js';
 import type { Config } from './schema.js';
 import { requireTrusted } from './trusted-file.js';
 
 const OTHERS_MAY_READ = 0o077;
 const ANYBODY_EXECUTES = 0o111;
-
-/** Where hooks are chained, beside the configuration. */
-export function hooksDirectory(configPath: string): string {
-  return join(dirname(configPath), 'hooks.d');
-}
 
 /**
  * What is right as a configuration, but will not do what its admin hopes for: no target, secrets that cannot be used, hooks

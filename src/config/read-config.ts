@@ -1,5 +1,6 @@
 import { parse, TomlError } from 'smol-toml';
 import { LifeboatError } from '../error.js';
+import { configPath } from './config-path.js';
 import { type KeyLines, keyLines } from './key-lines.js';
 import { type ConfigProblem, problemsOf } from './problems.js';
 import { CONFIG, type Config } from './schema.js';
@@ -10,13 +11,6 @@ export interface ReadConfig {
   path: string;
   /** False: there is no such file, so that everything is as it is by default and nobody is notified. */
   exists: boolean;
-}
-
-const DEFAULT_PATH = '/etc/lifeboat/config.toml';
-
-/** The file that is in force: LIFEBOAT_CONFIG names another. */
-export function configPath(): string {
-  return process.env.LIFEBOAT_CONFIG || DEFAULT_PATH;
 }
 
 /**

@@ -7,6 +7,7 @@ import { readLvm } from '../device/lvm.js';
 import { sizeInWords } from '../device/sizes.js';
 import { refuseZfsRoot } from '../device/zfs-by-hand.js';
 import { LifeboatError } from '../error.js';
+import type { Manifest } from '../format/manifest.js';
 import { collectHostFiles, type HostFilesResult } from '../host/collect.js';
 import { readHostFacts } from '../host/host-facts.js';
 import type { EngineChoice } from '../image/choose-engine.js';
@@ -19,7 +20,7 @@ import { chooseBootDisk } from './boot-disk-choice.js';
 import { type ConsistentDisk, openConsistentDisk } from './consistent-disk.js';
 import { findSets } from './find-sets.js';
 import { largeThings } from './large-things.js';
-import { lockDisk } from './lock.js';
+import { waitForDisk } from './lock.js';
 import { type NewSet, openSetDir, removeLeftovers } from './open-set-dir.js';
 import { physicalVolumesOn } from './physical-volumes.js';
 import { placeOf } from './place.js';
@@ -54,6 +55,14 @@ export interface BootOptions {
   verify: boolean;
   rescueKit: boolean;
   dryRun: boolean;
+  /** How long to wait for another run at the disk; 0: not at all. */
+  lockwaitMinutes: number;
+  /** Where Lifeboat's own configuration lies, if not in /etc/lifeboat: it belongs into the set. */
+  configPaths: readonly string[];
+  /** Told once, when there is another run to wait for. */
+  onWait(text: string): void;
+  /** The disk is ours from here on. */
+  onStart(disk: BootDisk): void;
   signal: AbortSignal;
 }
 
@@ -61,6 +70,8 @@ export interface BootResult {
   /** The set's directory. */
   set: string;
   manifest: SetManifest;
+  /** The image's own manifest: engine, level and where the time went. */
+  image: Manifest;
 }
 
 /** What a dry run found out. Without snapshots mounted file systems are counted whole. */
@@ -69,6 +80,10 @@ export interface BootPlan {
   dataBytes: number;
   leftOut: ConsistentDisk['map']['leftOut'];
 }
+
+/** Said of every run on a host with a thin pool: worth a line, and no reason to wake anybody. */
+export const GUESTS_LEFT_OUT =
+  'the disks of guests (LVM thin pools) are left out: vzdump saves them. --include-guests has them in the image';
 
 const FILE_MODE = 0o600;
 const SCRIPT_MODE = 0o700;
@@ -93,8 +108,13 @@ export async function runBoot(options: BootOptions, report: RunReport): Promise<
   refuseZfsRoot(finding);
   if (!finding.isBootDisk)
     logged.warn(`this host does not boot from ${disk.path}: what RECOVERY.md says of starting is of this host`);
-  const lock = lockDisk(disk.name);
+  const lock = await waitForDisk(disk.name, {
+    waitMs: options.lockwaitMinutes * 60_000,
+    signal,
+    say: options.onWait,
+  });
   try {
+    options.onStart(disk);
     if (options.requireMount !== false)
       requireMount(options.to, options.requireMount === true ? undefined : options.requireMount);
     if (options.dryRun) return await planOnly(disk, options, logged);
@@ -159,7 +179,7 @@ async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunR
   const { disk, finding, startedAt } = run;
   const { signal } = options;
   // Before the snapshots, for it runs LVM's own reports; and before ESPs are read, for proxmox-boot-tool mounts them.
-  const hostFiles = await collectFiles(set, run, signal, report);
+  const hostFiles = await collectFiles(set, run, options, report);
   const host = await readHostFacts(signal);
   for (const { path, bytes } of await largeThings({ signal, leastBytes: LARGE_BYTES }))
     report.detail(`${path} holds ${sizeInWords(bytes)}, which the image holds too`);
@@ -174,10 +194,7 @@ async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunR
   try {
     for (const { what, bytes, reason } of consistent.map.leftOut)
       report.detail(`left out: ${what}, ${sizeInWords(bytes)} (${reason})`);
-    if (consistent.guests === 'left out')
-      warn(
-        'the disks of guests (LVM thin pools) are left out: vzdump saves them. --include-guests has them in the image',
-      );
+    if (consistent.guests === 'left out') warn(GUESTS_LEFT_OUT);
     await checkRoomFor(disk, consistent.map.dataBytes, options);
     image = await imageOf(set, disk, consistent, options, report);
     const changed = await consistent.changedMeanwhile();
@@ -231,20 +248,20 @@ async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunR
   const knownSums = sha256 === null ? new Map<string, string>() : new Map([[manifest.image, sha256]]);
   await set.finish(manifest, { signal, knownSums });
   if (options.rescueKit) await keepKit(options, report);
-  return { set: set.path, manifest };
+  return { set: set.path, manifest, image: image.manifest };
 }
 
 async function collectFiles(
   set: NewSet,
   { finding, disk }: Run,
-  signal: AbortSignal,
+  { configPaths, signal }: BootOptions,
   report: RunReport,
 ): Promise<HostFilesResult> {
   const groups = physicalVolumesOn(disk, await readLvm(signal)).map(({ vg }) => vg.name);
   const found = await collectHostFiles(set.hostPath, {
     disks: finding.disks.map(({ path }) => path),
     vgs: [...new Set(groups)],
-    configPaths: [],
+    configPaths,
     signal,
   });
   for (const { name, reason, kind } of found.missing) {

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, LifeboatError } from '../error.js';
 import { flockExclusive } from '../native/libc.js';
 
@@ -57,6 +58,50 @@ export function lockDisk(disk: string, directory = LOCK_DIRECTORY): DiskLock {
       closeSync(fd);
     },
   };
+}
+
+export interface LockWait {
+  /** 0: not at all. */
+  waitMs: number;
+  signal: AbortSignal;
+  /** Told once, when there is somebody to wait for. */
+  say(text: string): void;
+  /** Of the lock file. */
+  directory?: string;
+}
+
+/** Between two looks; the kernel's own waiting would hold up the main thread. */
+const LOOK_EVERY_MS = 500;
+
+/**
+ * The same, waiting for another run to end.
+ * @throws LifeboatError BUSY when the time is over, FAILED as `lockDisk`; the signal's reason when aborted
+ */
+export async function waitForDisk(disk: string, wait: LockWait): Promise<DiskLock> {
+  const { waitMs, signal, say, directory } = wait;
+  const end = performance.now() + waitMs;
+  for (let hasSaid = false; ; hasSaid = true) {
+    signal.throwIfAborted();
+    try {
+      return lockDisk(disk, directory);
+    } catch (error) {
+      if (!(error instanceof LifeboatError) || error.code !== 'BUSY') throw error;
+      const leftMs = end - performance.now();
+      if (leftMs <= 0) throw hasSaid ? stillBusy(error, waitMs) : error;
+      if (!hasSaid) say(error.message.replace(/^Cannot image/, `waiting ${inMinutes(waitMs)} at the most for`));
+      await sleep(Math.min(LOOK_EVERY_MS, leftMs), undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
+  }
+}
+
+function stillBusy({ message, hint }: LifeboatError, waitMs: number): LifeboatError {
+  const words = `${message}, still after ${inMinutes(waitMs)}`;
+  return new LifeboatError('BUSY', words, hint === undefined ? {} : { hint });
+}
+
+function inMinutes(ms: number): string {
+  const minutes = Math.ceil(ms / 60_000);
+  return minutes === 1 ? '1 minute' : `${minutes} minutes`;
 }
 
 /** What the other run wrote about itself; nothing where that is not as we write it. */

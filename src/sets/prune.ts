@@ -1,10 +1,11 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { KeepOptions } from '../config/prune-backups.js';
 import { fromSystem, LifeboatError } from '../error.js';
 import { syncDirectory } from '../image/partial-file.js';
 import { type FoundSet, findSets, readSet } from './find-sets.js';
 import { removeOwnFiles } from './remove-own.js';
-import { hasKeepOption, type Judged, judgeRetention, type KeepOptions, type RetentionItem } from './retention.js';
+import { hasKeepOption, type Judged, judgeRetention, type RetentionItem } from './retention.js';
 import { MANIFEST_FILE, REMOVING_FILE } from './set-layout.js';
 import { parseSetManifest, type SetManifest } from './set-manifest.js';
 import { readSmallFile } from './small-file.js';

@@ -1,3 +1,5 @@
+import type { KeepOptions } from '../config/prune-backups.js';
+
 /**
  * Which sets a prune keeps. The rules, and their order, are those of Proxmox's `prune-backups` (its documentation,
  * "Backup Retention", and its prune simulator show them): each option goes from the newest set to the oldest and keeps the
@@ -8,16 +10,6 @@
  * Two rules of our own come on top: the newest good set of a group stays whatever the options say, and so does what is not
  * good, which takes no place of a good one either.
  */
-
-export interface KeepOptions {
-  keepAll?: boolean;
-  keepLast?: number;
-  keepHourly?: number;
-  keepDaily?: number;
-  keepWeekly?: number;
-  keepMonthly?: number;
-  keepYearly?: number;
-}
 
 /** What retention has to know of a set. */
 export interface RetentionItem {

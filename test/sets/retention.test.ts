@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { judgeRetention, type KeepOptions, type RetentionItem } from '../../src/sets/retention.js';
+import type { KeepOptions } from '../../src/config/prune-backups.js';
+import { judgeRetention, type RetentionItem } from '../../src/sets/retention.js';
 
 const HOUR_MS = 60 * 60 * 1000;
 
