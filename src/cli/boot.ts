@@ -1,18 +1,13 @@
 import type { Argv } from 'yargs';
 import { roundSize, sizeInWords } from '../device/sizes.js';
-import { LifeboatError } from '../error.js';
 import { timeInWords } from '../image/summary.js';
-import { type BootOptions, runBoot } from '../sets/boot.js';
-import {
-  codecOf,
-  paceOf,
-  threadsOf,
-  withCodecOptions,
-  withCommonOptions,
-  withPaceOptions,
-  withThreadOptions,
-} from './common-options.js';
+import { type BootPlan, type BootResult, runBoot } from '../sets/boot.js';
+import { bootDuty } from '../sets/boot-duty.js';
+import { bootChoiceOf } from './boot-options.js';
+import { bootOutlets } from './boot-outlets.js';
+import { withCodecOptions, withCommonOptions, withPaceOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
+import type { Face } from './face.js';
 import type { ChosenVerb } from './verb.js';
 
 const CODECS = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz'] as const;
@@ -20,39 +15,53 @@ const CODECS = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz'] as const;
 function build(yargs: Argv) {
   const named = withThreadOptions(withCommonOptions(yargs))
     .usage(
-      "lifeboat boot --to DIR\n\nSaves this host's boot disk while it runs, with all that is needed to bring the host back, as a set " +
-        'DIR/HOSTNAME/TIME.',
+      "lifeboat boot [--to DIR]\n\nSaves this host's boot disk while it runs, with all that is needed to bring the host back, as a set " +
+        'DIR/HOSTNAME/TIME. What no flag says is taken from the configuration (lifeboat config show).',
     )
-    .option('to', { type: 'string', demandOption: true, requiresArg: true, describe: 'Directory that keeps the sets' })
+    .option('to', { type: 'string', requiresArg: true, describe: 'Directory that keeps the sets (default: boot.to)' })
     .option('disk', { type: 'string', requiresArg: true, describe: 'Boot disk to save (default: the one under /)' });
   return withPaceOptions(withCodecOptions(named, CODECS))
     .option('snapshot', {
       choices: ['auto', 'lvm', 'none'] as const,
-      default: 'auto' as 'auto' | 'lvm' | 'none',
+      defaultDescription: 'auto',
       requiresArg: true,
       describe: 'auto: LVM snapshots where there is room; lvm: nothing else will do',
     })
     .option('require-consistent', {
       type: 'boolean',
-      default: false,
       describe: 'Fail rather than save a mounted file system as after a power cut',
     })
-    .option('include-guests', { type: 'boolean', default: false, describe: 'Save thin pools and disks of guests too' })
+    .option('include-guests', { type: 'boolean', describe: 'Save thin pools and disks of guests too' })
     .option('exclude', { type: 'string', requiresArg: true, describe: 'Volumes to leave out: VG/LV[,VG/LV...]' })
     .option('require-mount', {
       type: 'string',
       describe: 'Refuse if DIR is not on a mount of its own, or not on this one',
     })
-    .option('allow-same-disk', { type: 'boolean', default: false, describe: 'DIR may lie on the disk that is saved' })
+    .option('allow-same-disk', { type: 'boolean', describe: 'DIR may lie on the disk that is saved' })
     .option('verify', {
       type: 'boolean',
-      default: true,
+      defaultDescription: 'true',
       describe: 'Read the image back and prove it (--no-verify: do not)',
     })
     .option('rescue-kit', {
       type: 'boolean',
-      default: true,
+      defaultDescription: 'true',
       describe: 'Keep a rescue kit beside the sets (--no-rescue-kit: do not)',
+    })
+    .option('lockwait', {
+      type: 'number',
+      requiresArg: true,
+      describe: 'Wait so many minutes for another run at the disk (default: boot.lockwait; without a configuration 0)',
+    })
+    .option('prune-backups', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Then remove old sets of this host, in the words of Proxmox: keep-last=3,keep-daily=7',
+    })
+    .option('notify', {
+      type: 'boolean',
+      default: true,
+      describe: 'Tell those whom the configuration names (--no-notify: do not)',
     })
     .option('dry-run', {
       alias: 'n',
@@ -67,48 +76,38 @@ function build(yargs: Argv) {
 
 export function addBoot(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
   return yargs.command(command, "Save this host's boot disk as a set", build, (argv) => {
-    if (argv.to === '') throw new LifeboatError('USAGE', 'The name after --to is empty');
-    const options: Omit<BootOptions, 'signal'> = {
-      to: argv.to,
-      disk: argv.disk,
-      codec: codecOf(argv.compress),
-      level: argv.level,
-      engine: argv.engine,
-      threads: threadsOf(argv.threads),
-      ...paceOf(argv),
-      snapshot: argv.snapshot,
-      requireConsistent: argv.requireConsistent,
-      includeGuests: argv.includeGuests,
-      exclude: argv.exclude?.split(',').filter((name) => name !== '') ?? [],
-      requireMount: argv.requireMount === undefined ? false : argv.requireMount || true,
-      allowSameDisk: argv.allowSameDisk,
-      verify: argv.verify,
-      rescueKit: argv.rescueKit,
-      dryRun: argv.dryRun,
-    };
     choose({
       options: argv,
       async action({ face, signal }) {
-        const result = await runBoot({ ...options, signal }, face);
-        face.answer(result);
-        if (!('set' in result)) {
-          const { disk, dataBytes, leftOut } = result;
-          face.say(
-            `would save ${disk.path}: at most ${sizeInWords(dataBytes)} of ${sizeInWords(disk.sizeBytes)} to be read`,
-          );
-          for (const { what, bytes, reason } of leftOut) face.say(`left out: ${what}, ${roundSize(bytes)} (${reason})`);
+        const { readConfig } = await import('../config/read-config.js');
+        const { boot, keep } = bootChoiceOf(argv, readConfig());
+        const options = { ...boot, signal, onWait: (text: string) => face.say(`lifeboat: ${text}`) };
+        if (boot.dryRun) {
+          const plan = await runBoot({ ...options, onStart: () => undefined }, face);
+          face.answer(plan);
+          if (!('set' in plan)) sayPlan(plan, face);
           return 0;
         }
-        const { manifest, set } = result;
-        face.say(`${manifest.disk.path} -> ${set}`);
-        face.say(
-          `${roundSize(manifest.plainBytes)}, of them ${roundSize(manifest.readBytes)} read, in ${timeInWords(manifest.durationMs)}; ` +
-            `image ${roundSize(manifest.imageSizeBytes)}; consistency: ${manifest.consistency}; ` +
-            (manifest.verifiedAt === undefined ? 'not verified' : 'read back and proven'),
-        );
-        face.say(`how to bring the host back: ${set}/RECOVERY.md`);
+        const result = await bootDuty({ boot: options, keep, ...bootOutlets() }, face);
+        face.answer(result);
+        sayResult(result, face);
         return 0;
       },
     });
   });
+}
+
+function sayPlan({ disk, dataBytes, leftOut }: BootPlan, face: Face): void {
+  face.say(`would save ${disk.path}: at most ${sizeInWords(dataBytes)} of ${sizeInWords(disk.sizeBytes)} to be read`);
+  for (const { what, bytes, reason } of leftOut) face.say(`left out: ${what}, ${roundSize(bytes)} (${reason})`);
+}
+
+function sayResult({ manifest, set }: BootResult, face: Face): void {
+  face.say(`${manifest.disk.path} -> ${set}`);
+  face.say(
+    `${roundSize(manifest.plainBytes)}, of them ${roundSize(manifest.readBytes)} read, in ${timeInWords(manifest.durationMs)}; ` +
+      `image ${roundSize(manifest.imageSizeBytes)}; consistency: ${manifest.consistency}; ` +
+      (manifest.verifiedAt === undefined ? 'not verified' : 'read back and proven'),
+  );
+  face.say(`how to bring the host back: ${set}/RECOVERY.md`);
 }

@@ -37,7 +37,7 @@ export function withCodecOptions<T, C extends string>(yargs: Argv<T>, choices: r
     .option('compress', {
       alias: 'c',
       choices,
-      default: 'auto' as 'auto' | C,
+      defaultDescription: 'auto',
       requiresArg: true,
       describe: 'Codec; pigz and gzip are the same, auto is zstd',
     })
@@ -52,12 +52,17 @@ export function withCodecOptions<T, C extends string>(yargs: Argv<T>, choices: r
 /** How much of the disk a run takes from others. */
 export function withPaceOptions<T>(yargs: Argv<T>) {
   return yargs
-    .option('bwlimit', { type: 'number', default: 0, requiresArg: true, describe: 'Read at most so many KiB/s' })
+    .option('bwlimit', {
+      type: 'number',
+      defaultDescription: '0',
+      requiresArg: true,
+      describe: 'Read at most so many KiB/s',
+    })
     .option('ionice', { type: 'number', requiresArg: true, describe: 'I/O priority 0 to 7, 8 for idle' });
 }
 
 /** @throws LifeboatError USAGE */
-export function paceOf({ bwlimit, ionice }: { bwlimit: number; ionice: number | undefined }) {
+export function paceOf({ bwlimit = 0, ionice }: { bwlimit: number | undefined; ionice: number | undefined }) {
   return {
     bwlimitKiBps: naturalOf('--bwlimit', bwlimit, Number.MAX_SAFE_INTEGER),
     ionice: ionice === undefined ? undefined : naturalOf('--ionice', ionice, 8),
@@ -72,14 +77,14 @@ export function threadsOf(given: number | undefined): number {
 }
 
 /** @throws LifeboatError USAGE unless it is a whole number from 0 to `max` */
-function naturalOf(flag: string, value: number, max: number): number {
+export function naturalOf(flag: string, value: number, max: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
   throw new LifeboatError('USAGE', `${flag} takes 0 to ${max}, not ${value}`);
 }
 
 /** `auto` is zstd: near the best of both speed and ratio on most hosts. */
-export function codecOf(given: string): CodecName {
-  return given === 'auto' ? 'zstd' : parseCodecName(given);
+export function codecOf(given: string | undefined): CodecName {
+  return given === undefined || given === 'auto' ? 'zstd' : parseCodecName(given);
 }
 
 /** A variable that is not set, in a script: yargs would take the empty text for 0. @throws LifeboatError USAGE */

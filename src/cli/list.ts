@@ -10,18 +10,18 @@ import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
   return withCommonOptions(yargs)
-    .usage('lifeboat list DIR\n\nShows the sets in a directory, those that are broken too, and why. Changes nothing.')
-    .positional('dir', { type: 'string', describe: 'Where sets are kept' })
+    .usage('lifeboat list [DIR]\n\nShows the sets in a directory, those that are broken too, and why. Changes nothing.')
+    .positional('dir', { type: 'string', describe: 'Where sets are kept (default: boot.to)' })
     .example('lifeboat list /mnt/nas', 'which sets are there')
     .epilogue(EXIT_WORDS);
 }
 
 export function addList(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
   return yargs.command(command, 'Show the sets in a directory', build, (argv) => {
-    const directory = directoryOf(argv.dir, 'list');
     choose({
       options: argv,
       async action({ face, signal }) {
+        const directory = await directoryOf(argv.dir, 'list');
         const sets = await findSets(directory, signal);
         const now = new Date();
         face.answer({ directory, sets: sets.map((set) => setAnswer(set, now)) });
@@ -34,11 +34,17 @@ export function addList(yargs: Argv, command: string, choose: (verb: ChosenVerb)
   });
 }
 
-/** @throws LifeboatError USAGE */
-export function directoryOf(given: string | undefined, verb: string): string {
+/**
+ * Where sets are kept: as given, or as configured.
+ * @throws LifeboatError USAGE where neither says, CONFIG
+ */
+export async function directoryOf(given: string | undefined, verb: string): Promise<string> {
   if (given !== undefined && given !== '-') return given;
+  const { readConfig } = await import('../config/read-config.js');
+  const { config, path } = readConfig();
+  if (given === undefined && config.boot.to !== undefined) return config.boot.to;
   throw new LifeboatError('USAGE', `lifeboat ${verb} needs the directory that sets are kept in`, {
-    hint: `lifeboat ${verb} /mnt/nas`,
+    hint: `lifeboat ${verb} /mnt/nas; or write to = "/mnt/nas" under [boot] in ${path}`,
   });
 }
 

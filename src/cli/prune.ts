@@ -1,5 +1,6 @@
+import { hostname } from 'node:os';
 import type { Argv } from 'yargs';
-import type { KeepOptions } from '../config/prune-backups.js';
+import { type KeepOptions, parsePruneBackups } from '../config/prune-backups.js';
 import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { type PruneResult, pruneSets } from '../sets/prune.js';
@@ -23,11 +24,12 @@ const PERIODS = {
 function build(yargs: Argv) {
   return withCommonOptions(yargs)
     .usage(
-      'lifeboat prune DIR [keep options]\n\nRemoves the sets that no keep option covers. The options mean what they mean in ' +
+      'lifeboat prune [DIR] [keep options]\n\nRemoves the sets that no keep option covers. The options mean what they mean in ' +
         "Proxmox's prune-backups. Each disk of each host is judged by itself; its newest good set stays in any case, and so " +
-        'do sets that hold a file named "protected". Only files that lifeboat made are removed.',
+        'do sets that hold a file named "protected". Only files that lifeboat made are removed. Without keep options those of the ' +
+        "configuration (boot.prune-backups) hold, for this host's sets.",
     )
-    .positional('dir', { type: 'string', describe: 'Where sets are kept' })
+    .positional('dir', { type: 'string', describe: 'Where sets are kept (default: boot.to)' })
     .options(
       Object.fromEntries(
         Object.entries(PERIODS).map(([period, words]) => [
@@ -45,8 +47,7 @@ function build(yargs: Argv) {
 
 export function addPrune(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
   return yargs.command(command, 'Remove old sets', build, (argv) => {
-    const directory = directoryOf(argv.dir, 'prune');
-    const keep: KeepOptions = {
+    const given: KeepOptions = {
       keepAll: argv.keepAll,
       keepLast: countOf(argv['keep-last'], 'last'),
       keepHourly: countOf(argv['keep-hourly'], 'hourly'),
@@ -55,17 +56,31 @@ export function addPrune(yargs: Argv, command: string, choose: (verb: ChosenVerb
       keepMonthly: countOf(argv['keep-monthly'], 'monthly'),
       keepYearly: countOf(argv['keep-yearly'], 'yearly'),
     };
+    const isGiven =
+      argv.keepAll || Object.keys(PERIODS).some((period) => argv[`keep-${period}` as keyof typeof argv] !== undefined);
     choose({
       options: argv,
       async action({ face, signal }) {
+        const directory = await directoryOf(argv.dir, 'prune');
+        const configured = isGiven ? undefined : await configuredKeep();
+        const keep = configured ?? given;
+        // A host's configuration does not judge what others keep in the same directory.
+        const host = argv.host ?? (configured === undefined ? undefined : hostname());
         const options = { directory, keep, dryRun: argv.dryRun, signal };
-        const result = await pruneSets(argv.host === undefined ? options : { ...options, hostname: argv.host }, face);
+        const result = await pruneSets(host === undefined ? options : { ...options, hostname: host }, face);
         face.answer(result);
         tell(result, keep, face, argv.json || argv.quiet);
         return result.failed.length === 0 ? 0 : EXIT_STATUS.PARTIAL;
       },
     });
   });
+}
+
+/** @returns undefined where there is no configuration */
+async function configuredKeep(): Promise<KeepOptions | undefined> {
+  const { readConfig } = await import('../config/read-config.js');
+  const { config, exists } = readConfig();
+  return exists ? parsePruneBackups(config.boot['prune-backups']) : undefined;
 }
 
 /** @throws LifeboatError USAGE */

@@ -43,7 +43,7 @@ function problemOf(issue: Issue, lines: KeyLines): ConfigProblem {
   const message =
     value === undefined
       ? `${key} is missing: it ${wanted(issue)}`
-      : `${key} ${wanted(issue)}${isQuotable(issue, path) ? `, not ${shortened(value)}` : ''}`;
+      : `${key} ${wanted(issue)}${isQuotable(issue, path, value) ? `, not ${shortened(value)}` : ''}`;
   return { line: lines.nearest(path), key, message };
 }
 
@@ -117,11 +117,11 @@ function member(issue: Issue & { code: 'invalid_union' }): unknown {
   return (issue.input as Record<string, unknown> | undefined)?.[issue.discriminator ?? ''];
 }
 
-/** What `prune-backups` says has its own quotation; an address of a notification is a secret, and whole tables are long. */
-function isQuotable(issue: Issue, path: KeyPath): boolean {
+/** What `prune-backups` says has its own quotation; an address of a notification is a secret, and tables are long. */
+function isQuotable(issue: Issue, path: KeyPath, value: unknown): boolean {
   const key = path.at(-1);
   const isSecret = path[0] === 'notify' && (key === 'url' || String(key).endsWith('-file'));
-  return !isSecret && issue.code !== 'custom' && (typeof issue.input !== 'object' || issue.code === 'invalid_union');
+  return !isSecret && issue.code !== 'custom' && typeof value !== 'object';
 }
 
 const MOST_CHARACTERS = 60;

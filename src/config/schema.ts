@@ -39,7 +39,7 @@ const BOOT = z.strictObject({
   threads: z.int().min(0).max(256).default(0),
   bwlimit: z.int().min(0).default(0),
   ionice: z.int().min(0).max(8).default(7),
-  lockwait: z.int().min(0).default(180),
+  lockwait: z.int().min(0).max(10_080).default(180),
   snapshot: z.enum(['auto', 'lvm', 'btrfs', 'none']).default('auto'),
   'require-consistent': z.boolean().default(false),
   'include-guests': z.boolean().default(false),

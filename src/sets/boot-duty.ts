@@ -113,6 +113,8 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
   try {
     result = setOf(await run({ ...boot, onStart }, watched));
   } catch (error) {
+    // Whoever lacks the rights to read a disk has none to write its history.
+    if (error instanceof LifeboatError && error.code === 'NEEDS_ROOT') throw error;
     const exitStatus = exitStatusOf(error, signal);
     const words = wordsOf(error);
     keep(`error: ${words[0] ?? ''}`);
@@ -166,10 +168,11 @@ async function bounded(
   }
 }
 
+/** A shell's, for a run that a signal ended. */
 function exitStatusOf(error: unknown, signal: AbortSignal): number {
-  if (error instanceof LifeboatError) return error.exitStatus;
-  const { signalName } = (signal.aborted ? (error as { signalName?: NodeJS.Signals }) : undefined) ?? {};
-  return signalName === undefined ? 1 : 128 + constants.signals[signalName];
+  const { signalName } = (signal.reason ?? {}) as { signalName?: NodeJS.Signals };
+  if (signalName !== undefined) return 128 + constants.signals[signalName];
+  return error instanceof LifeboatError ? error.exitStatus : 1;
 }
 
 function wordsOf(error: unknown): string[] {

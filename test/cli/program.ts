@@ -12,7 +12,20 @@ export const PROGRAM = resolve('bin/lifeboat');
 /** Nothing here takes longer; a test that hangs must say so, not stop all. */
 const LIMIT_MS = 30_000;
 
-export const STATUS = { done: 0, failed: 1, partial: 3, busy: 11, damage: 13, noSpace: 14, usage: 64, needsRoot: 77 };
+export const STATUS = {
+  done: 0,
+  failed: 1,
+  partial: 3,
+  busy: 11,
+  damage: 13,
+  noSpace: 14,
+  usage: 64,
+  needsRoot: 77,
+  config: 78,
+};
+
+/** No test depends on the configuration of the machine it runs on. */
+const NO_CONFIG = '/nonexistent/lifeboat/config.toml';
 
 export interface Ran {
   status: number | undefined;
@@ -38,6 +51,7 @@ export function start(args: string[], options: Options = {}) {
     killSignal: 'SIGKILL',
     cleanup: true,
     ...options,
+    env: { LIFEBOAT_CONFIG: NO_CONFIG, ...options.env },
   });
 }
 

@@ -57,6 +57,7 @@ describe('the command line', { concurrency: 2 }, () => {
     assert.deepEqual(commands.sort(), [
       'bench',
       'boot',
+      'config',
       'doctor',
       'image',
       'list',
