@@ -59,7 +59,7 @@ function unknownKeys(issue: Issue & { code: 'unrecognized_keys' }, lines: KeyLin
       meant !== undefined
         ? `: did you mean "${meant}"?`
         : elsewhere !== undefined && elsewhere !== around[0]
-          ? `: it belongs into ${header(elsewhere)}`
+          ? `: it belongs in ${header(elsewhere)}`
           : `; it knows ${known.join(', ')}`;
     return { line: lines.nearest(path), key: keyInWords(path), message: `${what}${suggestion}` };
   });

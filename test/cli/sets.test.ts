@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { PruneResult } from '../../src/sets/prune.js';
@@ -8,7 +9,22 @@ import { directory, ends, lifeboat, STATUS } from './program.js';
 
 const [NEW = new Date(), OLD = new Date(), OLDEST = new Date()] = dailyTimes(3);
 
+/** A configuration that names the directory. @returns the environment that names it */
+function configured(base: string, keep: string): { env: { LIFEBOAT_CONFIG: string } } {
+  const path = join(base, 'config.toml');
+  writeFileSync(path, `[boot]\nto = "${base}"\nprune-backups = "${keep}"\n`, { mode: 0o600 });
+  return { env: { LIFEBOAT_CONFIG: path } };
+}
+
 describe('list', () => {
+  test('without DIR it is the directory of the configuration', async (t) => {
+    const base = directory(t);
+    makeSet(base, { time: NEW });
+    const ran = await lifeboat(['list'], configured(base, 'keep-all=1'));
+    ends(ran, STATUS.done);
+    assert.match(ran.stdout, /^pve1 +2026-11-20T12-00-00Z/m);
+  });
+
   test('shows each set on a line of its own, and why one is broken', async (t) => {
     const base = directory(t);
     makeSet(base, { time: NEW });
@@ -96,6 +112,34 @@ describe('show', () => {
 });
 
 describe('prune', () => {
+  test("the configuration says where and what to keep, of this host's sets only; flags say otherwise", async (t) => {
+    const base = directory(t);
+    const own = [NEW, OLD, OLDEST].map((time) => makeSet(base, { time, hostname: hostname() }));
+    const others = [NEW, OLD].map((time) => makeSet(base, { time, hostname: 'pve-other' }));
+    const options = configured(base, 'keep-last=2');
+    ends(await lifeboat(['prune'], options), STATUS.done, /removed 1 set,/);
+    assert.deepEqual(
+      own.map((path) => existsSync(path)),
+      [true, true, false],
+    );
+    assert.ok(others.every((path) => existsSync(path)));
+    ends(await lifeboat(['prune', '--keep-last', '1', '--host', 'pve-other'], options), STATUS.done, /removed 1 set,/);
+    assert.deepEqual(
+      others.map((path) => existsSync(path)),
+      [true, false],
+    );
+    ends(await lifeboat(['prune', '--keep-last', '0'], options), STATUS.done, /nothing is removed/);
+  });
+
+  test('a configuration that is wrong removes nothing', async (t) => {
+    const base = directory(t);
+    const paths = [NEW, OLD].map((time) => makeSet(base, { time, hostname: hostname() }));
+    const options = configured(base, 'keep-lsat=1');
+    ends(await lifeboat(['prune'], options), 78, /config\.toml:3: boot\.prune-backups takes/);
+    ends(await lifeboat(['prune', base], options), 78);
+    assert.ok(paths.every((path) => existsSync(path)));
+  });
+
   test('tells of each set why, and removes what is not covered', async (t) => {
     const base = directory(t);
     const paths = [NEW, OLD, OLDEST].map((time) => makeSet(base, { time }));

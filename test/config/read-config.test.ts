@@ -116,9 +116,9 @@ describe('parseConfig', () => {
     ],
     // Keys
     ['[boot]\nbwlmit = 3', ['2: boot has no "bwlmit": did you mean "bwlimit"?']],
-    ['bwlimit = 3', ['1: there is no key or table "bwlimit": it belongs into [boot]']],
-    ['[hook]\nlockwait = 3', ['2: hook has no "lockwait": it belongs into [boot]']],
-    ['type = "mail"', ['1: there is no key or table "type": it belongs into [[notify]]']],
+    ['bwlimit = 3', ['1: there is no key or table "bwlimit": it belongs in [boot]']],
+    ['[hook]\nlockwait = 3', ['2: hook has no "lockwait": it belongs in [boot]']],
+    ['type = "mail"', ['1: there is no key or table "type": it belongs in [[notify]]']],
     ['[backup]', ['1: there is no key or table "backup"; it knows boot, hook, history, notify']],
     ['[history]\nretention = 3', ['2: history has no "retention"; it knows directory']],
     [
