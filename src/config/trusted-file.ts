@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
-import { dirname, join, resolve, sep } from 'node:path';
+import { isAbsolute, join, sep } from 'node:path';
 import { fromSystem, LifeboatError } from '../error.js';
 
 /** A configuration is a few KiB. */
@@ -38,40 +38,42 @@ export function readTrustedFile(path: string): string | undefined {
 
 /**
  * Sees to it that nobody but root, or who runs this, can change what a path leads to, as sshd's StrictModes does: neither the
- * file, nor a directory on the way to it, nor a link, nor what that leads through. A directory that all may write to, but
- * in which each may only remove their own (/tmp), will do, since whatever comes next on the way is looked at too.
+ * thing itself, nor a directory on the way to it, nor a link, nor what that leads through. On the way, a directory that all
+ * may write to, but in which each may only remove their own (/tmp), will do, since what comes next is looked at too.
  * @returns the path without links; undefined where there is nothing
  * @throws LifeboatError CONFIG
  */
 export function requireTrusted(path: string): string | undefined {
   let real: string = sep;
-  let parts = partsOf(resolve(path));
+  // ".." stays, for behind a link it leads elsewhere than the text says.
+  let parts = partsOf(isAbsolute(path) ? path : `${process.cwd()}${sep}${path}`);
   let links = 0;
   try {
-    judge(real, lstatSync(real));
+    judge(real, lstatSync(real), parts.length === 0);
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
       const next = join(real, part);
       const stats = lstatSync(next);
-      judge(next, stats);
+      judge(next, stats, parts.length === 0);
       if (stats.isSymbolicLink()) {
         links++;
         if (links > MOST_LINKS)
           throw distrust(path, 'its symbolic links lead in a circle', `look at it: namei -l "${path}"`);
-        parts = [...partsOf(resolve(dirname(next), readlinkSync(next))), ...parts];
-        real = sep;
-      } else real = next;
+        const target = readlinkSync(next);
+        parts = [...partsOf(target), ...parts];
+        if (isAbsolute(target)) real = sep;
+      } else if (parts.length > 0 && !stats.isDirectory()) throw noDirectory(path);
+      else real = next;
     }
     return real;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
-    if (code === 'ENOTDIR')
-      throw distrust(path, 'something on the way to it is no directory', `look at it: namei -l "${path}"`);
+    if (code === 'ENOTDIR') throw noDirectory(path);
     throw fromSystem(error, 'read', path);
   }
 }
 
-function judge(path: string, stats: Stats): void {
+function judge(path: string, stats: Stats, isLast: boolean): void {
   if (stats.uid !== 0 && stats.uid !== process.geteuid?.())
     throw distrust(
       path,
@@ -80,7 +82,7 @@ function judge(path: string, stats: Stats): void {
     );
   // The mode of a link means nothing.
   if (stats.isSymbolicLink() || (stats.mode & OTHERS_WRITE) === 0) return;
-  if (stats.isDirectory() && (stats.mode & STICKY) !== 0) return;
+  if (stats.isDirectory() && (stats.mode & STICKY) !== 0 && !isLast) return;
   const mode = (stats.mode & 0o7777).toString(8).padStart(4, '0');
   throw distrust(
     path,
@@ -90,7 +92,11 @@ function judge(path: string, stats: Stats): void {
 }
 
 function partsOf(path: string): string[] {
-  return path.split(sep).filter((part) => part !== '');
+  return path.split(sep).filter((part) => part !== '' && part !== '.');
+}
+
+function noDirectory(path: string): LifeboatError {
+  return distrust(path, 'something on the way to it is no directory', `look at it: namei -l "${path}"`);
 }
 
 function distrust(path: string, why: string, hint: string): LifeboatError {

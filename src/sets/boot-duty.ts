@@ -14,9 +14,9 @@ import { hasKeepOption } from './retention.js';
 export interface DutyEvent {
   event: 'start' | 'success' | 'warning' | 'failure';
   host: string;
-  /** "boot disk saved" */
+  /** "boot disk saved"; of a failure only what failed: "boot disk". */
   title: string;
-  /** A few sentences, a line each. */
+  /** A line for each thing to know; of a failure the first says why. */
   text: string;
   exitStatus?: number;
   /** The last lines of the log, oldest first. */
@@ -119,8 +119,7 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
     const words = wordsOf(error);
     keep(`error: ${words[0] ?? ''}`);
     const row = rowOfFailure(words[0] ?? '', exitStatus, disk, facts());
-    const title = signal.aborted ? 'saving the boot disk was stopped' : 'the boot disk was NOT saved';
-    const event = { event: 'failure' as const, title, text: words.join('\n') };
+    const event = { event: 'failure' as const, title: 'boot disk', text: words.join('\n') };
     await conclude(row, event, signal.aborted ? LIMIT_OF_STOPPED_MS : LIMIT_MS);
     throw error;
   }

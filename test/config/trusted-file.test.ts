@@ -95,6 +95,27 @@ describe('a file that decides what root does', () => {
     refused(join(theirs, 'config.toml'), /theirs": others than its owner can write to it/);
   });
 
+  test('is what the kernel finds behind "..", not what the text says', { skip: notRoot }, (t) => {
+    const base = directory(t);
+    mkdirSync(join(base, 'deep', 'er'), { recursive: true });
+    writeFileSync(join(base, 'config.toml'), 'at the top');
+    writeFileSync(join(base, 'deep', 'config.toml'), 'deep');
+    symlinkSync('deep/er', join(base, 'link'));
+    symlinkSync('link/../config.toml', join(base, 'both'));
+    assert.equal(readTrustedFile(join(base, 'both')), 'deep');
+    assert.equal(readTrustedFile(`${base}/link/../config.toml`), 'deep');
+    chownSync(join(base, 'deep', 'config.toml'), NOBODY, NOBODY);
+    refused(`${base}/link/../config.toml`, /deep\/config\.toml": it belongs to user 65534/);
+    refused(join(base, 'both'), /deep\/config\.toml": it belongs to user 65534/);
+  });
+
+  test('a directory that all may put something into is not to be trusted itself', (t) => {
+    const base = directory(t);
+    chmodSync(base, 0o1777);
+    assert.throws(() => requireTrusted(base), { code: 'CONFIG', message: /others than its owner can write to it/ });
+    assert.equal(requireTrusted(join(base, 'nothing')), undefined);
+  });
+
   test('is refused where it is no file, without waiting', async (t) => {
     const base = directory(t);
     symlinkSync('b', join(base, 'a'));

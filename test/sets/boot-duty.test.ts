@@ -234,7 +234,7 @@ describe('boot-duty', () => {
     await assert.rejects(waiting, /stopped by SIGTERM/);
     assert.ok(performance.now() - since < 3500);
     assert.deepEqual([rows[0]?.exitStatus, rows[0]?.outcome], [143, 'failure']);
-    assert.deepEqual([events.at(-1)?.title, events.at(-1)?.exitStatus], ['saving the boot disk was stopped', 143]);
+    assert.deepEqual([events.at(-1)?.text, events.at(-1)?.exitStatus], ['stopped by SIGTERM', 143]);
     assert.ok((limits[0] ?? 0) >= 10_000 && (limits[1] ?? Infinity) <= 2000);
   });
 
