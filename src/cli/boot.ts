@@ -81,7 +81,8 @@ export function addBoot(yargs: Argv, command: string, choose: (verb: ChosenVerb)
       async action({ face, signal }) {
         const { readConfig } = await import('../config/read-config.js');
         const { boot, keep } = bootChoiceOf(argv, readConfig());
-        const options = { ...boot, signal, onWait: (text: string) => face.say(`lifeboat: ${text}`) };
+        // With --quiet too: nobody should wonder for hours what a job in the night is at.
+        const options = { ...boot, signal, onWait: face.warn };
         if (boot.dryRun) {
           const plan = await runBoot({ ...options, onStart: () => undefined }, face);
           face.answer(plan);

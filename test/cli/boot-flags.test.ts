@@ -14,6 +14,23 @@ const disk = await findBootDisks().then(
 const noDisk = process.getuid?.() !== 0 ? 'needs root' : disk === undefined ? 'no boot disk is seen here' : false;
 
 describe('boot', () => {
+  test('--help names its flags, and those of list, prune and config what they take from the configuration', async () => {
+    const { stdout } = await lifeboat(['boot', '--help']);
+    for (const flag of [
+      '--to',
+      '--lockwait',
+      '--prune-backups',
+      '--notify',
+      '--no-notify',
+      '--require-mount',
+      '--bwlimit',
+    ])
+      assert.ok(stdout.includes(flag), flag);
+    assert.match(stdout, /78 wrong configuration/);
+    for (const verb of ['list', 'prune']) assert.match((await lifeboat([verb, '--help'])).stdout, /boot\.to/);
+    assert.match((await lifeboat(['config', '--help'])).stdout, /check\|show/);
+  });
+
   test('nowhere to put the set: both ways are said', async () => {
     ends(await lifeboat(['boot']), STATUS.usage, /lifeboat boot --to \/mnt.*or write to = "\/mnt.*under \[boot\]/);
   });
@@ -43,7 +60,7 @@ describe('boot', () => {
     const base = directory(t);
     const lock = lockDisk(disk?.name ?? '');
     t.after(lock.release);
-    const run = start(['boot', '--to', base, '--dry-run', '--lockwait', '5']);
+    const run = start(['boot', '--to', base, '--dry-run', '--quiet', '--lockwait', '5']);
     let said = '';
     run.stderr?.on('data', (chunk) => {
       said += chunk;
@@ -51,7 +68,9 @@ describe('boot', () => {
     await until('it waits', () => said.includes('waiting'));
     assert.match(
       said,
-      new RegExp(`^lifeboat: waiting 5 minutes at the most for ".*": another run is at it \\(pid ${process.pid} `),
+      new RegExp(
+        `^lifeboat: warning: waiting 5 minutes at the most for ".*": another run is at it \\(pid ${process.pid} `,
+      ),
     );
     await new Promise((resolve) => setTimeout(resolve, 1200));
     const since = performance.now();
