@@ -25,6 +25,8 @@ export interface CommandOptions {
   okStatuses?: readonly number[];
   /** What it reads from its standard input, which is at its end otherwise. */
   input?: Buffer | string;
+  /** It and all that it starts are a process group of their own, which the signal ends by SIGKILL at once. */
+  ownGroup?: boolean;
 }
 
 export interface CommandResult {
@@ -55,9 +57,10 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult | undefined> {
-  const { signal, allowMissing = false, okStatuses = [0], input } = options;
+  const { signal, allowMissing = false, okStatuses = [0], input, ownGroup = false } = options;
   signal?.throwIfAborted();
-  const result = await execa(file, [...args], {
+  const running = execa(file, [...args], {
+    detached: ownGroup,
     env: ENVIRONMENT,
     extendEnv: false,
     reject: false,
@@ -67,6 +70,14 @@ export async function runCommand(
     ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   });
+  const killAll = () => {
+    killGroup(running.pid);
+    // Whoever left the group may hold the pipes open for ever.
+    running.stdout.destroy();
+    running.stderr.destroy();
+  };
+  if (ownGroup) signal?.addEventListener('abort', killAll);
+  const result = await running.finally(() => signal?.removeEventListener('abort', killAll));
   if (result.isCanceled) signal?.throwIfAborted();
   if (result.code === 'ENOENT') {
     if (allowMissing) return undefined;
@@ -83,6 +94,15 @@ export async function runCommand(
     hint: 'run that command by hand to see all it says',
     cause: result.cause,
   });
+}
+
+function killGroup(leaderPid: number | undefined): void {
+  if (leaderPid === undefined) return;
+  try {
+    process.kill(-leaderPid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function howItEnded(result: {
