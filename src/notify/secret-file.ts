@@ -43,7 +43,7 @@ export function readSecret(nameOrPath: string, credentialsDirectory = process.en
 
 function pathOf(nameOrPath: string, credentialsDirectory: string | undefined): string {
   if (isAbsolute(nameOrPath)) return nameOrPath;
-  if (!/^[\w-][\w.-]*$/.test(nameOrPath))
+  if (!/^\w[\w.-]*$/.test(nameOrPath))
     throw refuse(nameOrPath, 'it is neither an absolute path nor the name of a credential', 'name it with its path');
   if (credentialsDirectory === undefined || !isAbsolute(credentialsDirectory))
     throw refuse(

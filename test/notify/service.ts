@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { RunEvent } from '../../src/notify/index.js';
+
+export interface Heard {
+  method: string;
+  /** Path and query. */
+  path: string;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+export interface Service {
+  origin: string;
+  heard: Heard[];
+  /** Connections that are open now. */
+  connections(): Promise<number>;
+}
+
+type Answer = (heard: Heard, response: ServerResponse, request: IncomingMessage) => void;
+
+export const takesAll: Answer = (_heard, response) => void response.end('OK');
+
+/** A service on a port of its own that remembers what it was told, gone after the test. */
+export async function service(
+  t: TestContext,
+  answer: Answer = takesAll,
+  tls?: { key: string; cert: string },
+): Promise<Service> {
+  const heard: Heard[] = [];
+  const listen = (request: IncomingMessage, response: ServerResponse) => {
+    const chunks: Buffer[] = [];
+    request.on('error', () => undefined);
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const one = {
+        method: request.method ?? '',
+        path: request.url ?? '',
+        headers: request.headers,
+        body: Buffer.concat(chunks).toString(),
+      };
+      heard.push(one);
+      answer(one, response, request);
+    });
+  };
+  const server = tls === undefined ? createServer(listen) : createTlsServer(tls, listen);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    origin: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    heard,
+    connections: () =>
+      new Promise((resolve, reject) =>
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+      ),
+  };
+}
+
+/** A directory that is gone after the test. */
+export function directory(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'lifeboat-notify-'));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+export function event(over: Partial<RunEvent> = {}): RunEvent {
+  return { event: 'failure', host: 'pve1', title: 'boot disk', text: 'no space\nmore words', exitStatus: 14, ...over };
+}
