@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { execa, execaSync } from 'execa';
 import type { RunEvent } from '../../src/notify/index.js';
 
 export interface Heard {
@@ -63,6 +64,21 @@ export async function service(
         server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
       ),
   };
+}
+
+/** For `skip`: why there can be no certificate, or false. */
+export const noOpenssl = execaSync('openssl', ['version'], { reject: false }).failed
+  ? 'openssl is not installed'
+  : false;
+
+/** For 127.0.0.1, signed by itself. */
+export async function certificate(t: TestContext): Promise<{ key: string; cert: string; certPath: string }> {
+  const base = directory(t);
+  const [keyPath, certPath] = [join(base, 'key.pem'), join(base, 'cert.pem')];
+  const subject = ['-subj', '/CN=lifeboat test', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const files = ['-keyout', keyPath, '-out', certPath];
+  await execa('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files]);
+  return { key: readFileSync(keyPath, 'utf8'), cert: readFileSync(certPath, 'utf8'), certPath };
 }
 
 /** A directory that is gone after the test. */
