@@ -56,3 +56,17 @@ test('an abort ends the program soon, also one that ignores SIGTERM, and gives t
   assert.ok(performance.now() - started < 4500);
   await assert.rejects(runCommand('true', [], { signal: stopping.signal }), (error) => error === reason);
 });
+
+test('an abort ends the whole group at once, and is not held up by who has left it with the pipes', async () => {
+  const reason = new Error('stop now');
+  const stopping = new AbortController();
+  const started = performance.now();
+  const running = runCommand('sh', ['-c', 'setsid sleep 4 & trap "" TERM; sleep 60; sleep 60'], {
+    signal: stopping.signal,
+    ownGroup: true,
+    input: Buffer.alloc(1024 * 1024),
+  });
+  setTimeout(() => stopping.abort(reason), 200);
+  await assert.rejects(running, (error) => error === reason);
+  assert.ok(performance.now() - started < 1900, `it took ${performance.now() - started} ms`);
+});

@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -96,6 +97,23 @@ test('lines that are no row are counted and do not end the reading', async (t) =
   const { rows, brokenLines } = await readHistory(base);
   assert.deepEqual(numbersOf(rows), [1, 1, 1]);
   assert.equal(brokenLines, broken.length + 1);
+});
+
+test('the end of a line that is too long is no row, whatever it looks like', async (t) => {
+  const base = directory(t);
+  const good = JSON.stringify(row(1));
+  for (const pad of [65_537, 256 * 1024, 512 * 1024]) {
+    writeFileSync(fileIn(base), `${'x'.repeat(pad)}${good}\n${good}\n`, { mode: 0o600 });
+    const { rows, brokenLines } = await readHistory(base);
+    assert.deepEqual([numbersOf(rows), brokenLines], [[1], 1], `${pad} characters`);
+  }
+});
+
+test('a file that is put aside while it is read is read once', async (t) => {
+  const base = directory(t);
+  await appendHistory(base, row(1));
+  linkSync(fileIn(base), `${fileIn(base)}.1`);
+  assert.deepEqual(numbersOf((await readHistory(base)).rows), [1]);
 });
 
 test('whatever bytes are in the file, it is read, and a row added to it is found', async (t) => {
