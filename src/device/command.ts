@@ -73,7 +73,6 @@ export async function runCommand(
   const killAll = () => {
     killGroup(running.pid);
     // Whoever left the group may hold the pipes open for ever.
-    running.stdin?.destroy();
     running.stdout.destroy();
     running.stderr.destroy();
   };

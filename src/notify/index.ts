@@ -88,7 +88,7 @@ async function attempt(
         signal,
         runId: options.runId,
         certificatesPath: options.certificatesPath ?? SYSTEM_CERTIFICATES,
-        credentialsDirectory: options.credentialsDirectory ?? process.env.CREDENTIALS_DIRECTORY,
+        credentialsDirectory: options.credentialsDirectory,
       });
     }
     return undefined;

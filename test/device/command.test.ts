@@ -61,7 +61,7 @@ test('an abort ends the whole group at once, and is not held up by who has left 
   const reason = new Error('stop now');
   const stopping = new AbortController();
   const started = performance.now();
-  const running = runCommand('sh', ['-c', 'setsid sleep 4 & trap "" TERM; sleep 60; sleep 60'], {
+  const running = runCommand('sh', ['-c', 'exec 3<&0; setsid sleep 4 <&3 & trap "" TERM; sleep 60; sleep 60'], {
     signal: stopping.signal,
     ownGroup: true,
     input: Buffer.alloc(1024 * 1024),
