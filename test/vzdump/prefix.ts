@@ -13,7 +13,7 @@ export interface Prefix {
   historyDirectory: string;
   /** What was done with the history so far, one object a line. */
   rows(): Record<string, unknown>[];
-  /** Puts a hook into hooks.d; `body` is sh. @returns its path */
+  /** Puts a hook into hooks.d; `body` is sh, with $HERE and $NOTES. @returns its path */
   chain(name: string, body: string): string;
   /** What chained hooks and the boot disk's run have written by `echo ... >>"$NOTES"`. */
   notes(): string[];
@@ -22,7 +22,7 @@ export interface Prefix {
 export interface PrefixOptions {
   /** Of config.toml, behind `directory` of [history]. Undefined: there is no configuration. */
   config?: string | undefined;
-  /** What `lifeboat boot` does, in sh; a real one would image this machine's disk. */
+  /** What `lifeboat boot` does, in sh, with $HERE and $NOTES; a real one would image this machine's disk. */
   boot?: string;
 }
 
@@ -35,7 +35,7 @@ export function makePrefix(t: TestContext, { config, boot = 'exit 0' }: PrefixOp
   const place = (name: string) => join(directory, name);
   const notesPath = place('notes');
   const script = (path: string, body: string) => {
-    writeFileSync(path, `#!/bin/sh\nNOTES='${notesPath}'\n${body}\n`, { mode: EXECUTABLE });
+    writeFileSync(path, `#!/bin/sh\nHERE='${directory}'\nNOTES=$HERE/notes\n${body}\n`, { mode: EXECUTABLE });
     return path;
   };
   for (const name of ['bin', 'hooks', 'etc', 'etc/hooks.d', 'dump']) mkdirSync(place(name));
