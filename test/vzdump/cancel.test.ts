@@ -46,7 +46,7 @@ describe('a job that is cancelled', { concurrency: 2 }, () => {
     assert.equal(end?.wasKilled, false);
     assert.ok((end?.cancelMs ?? PATIENCE_MS) < PATIENCE_MS);
     assert.deepEqual(prefix.notes(), ['asked', 'cleaned']);
-    assert.match(end?.lines.join('\n') ?? '', /^lifeboat: stopped by SIGTERM$/);
+    assert.match(end?.lines.join('\n') ?? '', /^lifeboat: stopped by SIGTERM$/m);
     assert.equal(result.calls.at(-1)?.phase, 'job-abort');
     assert.equal(existsSync(join(prefix.historyDirectory, 'vzdump-job.json')), false);
   });
