@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { configPath } from '../config/config-path.js';
 import { type ReadConfig, readConfig } from '../config/read-config.js';
 import { exitNow } from '../native/libc.js';
 import { saveBootDisk } from '../vzdump/boot-child.js';
@@ -17,15 +18,15 @@ export async function hookDuty(call: PhaseCall): Promise<void> {
   const write = (text: string) => void process.stderr.write(text);
   const { signal } = stopping;
   const { env } = process;
-  const configPath = env.LIFEBOAT_CONFIG ?? '/etc/lifeboat/config.toml';
-  const { read, configError } = tryConfig(configPath);
-  const onFailure = read?.config.hook['on-failure'] ?? onFailureOfWrong(configPath);
+  const path = configPath();
+  const { read, configError } = tryConfig(path);
+  const onFailure = read?.config.hook['on-failure'] ?? onFailureOfWrong(path);
   const report = createHookReport(onFailure, write);
   const launcher = join(fileURLToPath(import.meta.url), '../../bin/lifeboat');
   const runDuty = () => saveBootDisk(launcher, env, signal, report);
   let status: number;
   try {
-    status = await runPhase(call, { env, read, configError, configPath, onFailure, report, signal, runDuty });
+    status = await runPhase(call, { env, read, configError, configPath: path, onFailure, report, signal, runDuty });
   } catch (error) {
     if (error instanceof StoppedBySignal) write(`lifeboat: ${error.message}\n`);
     else report.fail(error);

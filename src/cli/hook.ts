@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hooksDirectory } from '../config/config-path.js';
 import { isIdlePhase, type PhaseCall, parseHookCall } from '../vzdump/call.js';
-import { chainedHooksDirectory, mayHaveChainedHooks } from '../vzdump/chained-hooks.js';
+import { mayHaveChainedHooks } from '../vzdump/chained-hooks.js';
 
 const USAGE = `lifeboat hook PHASE [MODE VMID]
 
@@ -45,7 +46,7 @@ export async function hook(args: readonly string[]): Promise<void> {
 async function runPhaseCall(call: PhaseCall): Promise<void> {
   if (!call.isKnown)
     say(`warning: vzdump has a phase "${call.phase}" that this version does not know: nothing is done in it`);
-  if (isIdlePhase(call.phase) && !mayHaveChainedHooks(chainedHooksDirectory())) {
+  if (isIdlePhase(call.phase) && !mayHaveChainedHooks(hooksDirectory())) {
     process.exitCode = 0;
     return;
   }

@@ -1,10 +1,10 @@
 import { accessSync, constants, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { requireTrusted } from '../config/trusted-file.js';
 import { fromSystem, LifeboatError } from '../error.js';
 import { endsAtFirstFailure } from './call.js';
 import type { HookReport } from './report.js';
 import { runChild } from './run-child.js';
-import { refuseUntrusted } from './trusted-path.js';
 
 /**
  * Names as run-parts has them, and dots, for a hook "10-usb.sh" that is never run is found out on the worst day only. So
@@ -14,11 +14,6 @@ const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const LEFT_BEHIND = /~$|\.(dpkg-[a-z]+|ucf-[a-z]+|bak|old|orig|disabled|swp)$/;
 /** As a shell reports a program that is there and cannot be run. */
 const CANNOT_RUN_STATUS = 126;
-
-/** Beside the configuration. */
-export function chainedHooksDirectory(configPath = process.env.LIFEBOAT_CONFIG ?? '/etc/lifeboat/config.toml'): string {
-  return join(dirname(configPath), 'hooks.d');
-}
 
 /** A first look, for the phases in which nothing else is to do. */
 export function mayHaveChainedHooks(directory: string): boolean {
@@ -47,7 +42,7 @@ export function findChainedHooks(directory: string): ChainedHooks {
   };
   let names: string[];
   try {
-    refuseUntrusted(directory);
+    requireTrusted(directory);
     names = readdirSync(directory).filter(isHookName).sort();
   } catch (error) {
     refuse(error instanceof LifeboatError ? error : fromSystem(error, 'list', directory));
@@ -57,10 +52,9 @@ export function findChainedHooks(directory: string): ChainedHooks {
     const path = join(directory, name);
     try {
       if (!isExecutableFile(path)) continue;
-      refuseUntrusted(path);
-      found.hooks.push(path);
+      if (requireTrusted(path) !== undefined) found.hooks.push(path);
     } catch (error) {
-      refuse(error);
+      refuse(namingHook(path, error));
     }
   }
   return found;
@@ -126,4 +120,12 @@ function isExecutableFile(path: string): boolean {
       cause: error,
     });
   }
+}
+
+/** What is not to be trusted may be a directory that a link leads through, which says nothing of the hook. */
+function namingHook(path: string, error: unknown): unknown {
+  if (!(error instanceof LifeboatError) || error.message.includes(`"${path}"`)) return error;
+  const { code, message, hint } = error;
+  const facts = { cause: error, ...(hint === undefined ? {} : { hint }) };
+  return new LifeboatError(code, `Cannot run the hook "${path}": ${message}`, facts);
 }

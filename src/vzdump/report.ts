@@ -10,6 +10,8 @@ export interface HookReport {
   readonly hasFailed: boolean;
 }
 
+const MOST_LINES = 10;
+
 export type OnFailure = 'warn' | 'fail';
 
 /** vzdump makes a new line of each carriage return and backspace. */
@@ -28,7 +30,10 @@ export function createHookReport(onFailure: OnFailure, write: (text: string) => 
       const words = known ? error.message : `internal error: ${error instanceof Error ? error.stack : String(error)}`;
       // Damage is an error whatever it does to the job.
       const isError = onFailure === 'fail' || (known && error.code === 'DAMAGE');
-      line(`${isError ? 'error' : 'warning'}: ${words}`);
+      // A wrong configuration has a line for each thing that is wrong in it.
+      const lines = words.split('\n');
+      for (const text of lines.slice(0, MOST_LINES)) line(`${isError ? 'error' : 'warning'}: ${text}`);
+      if (lines.length > MOST_LINES) line(`and ${lines.length - MOST_LINES} more lines`);
       if (known && error.hint !== undefined) line(error.hint);
     },
     get hasFailed() {

@@ -1,8 +1,9 @@
+import { hooksDirectory } from '../config/config-path.js';
 import type { ReadConfig } from '../config/read-config.js';
 import { LifeboatError } from '../error.js';
 import { appendHistory } from '../metrics/history.js';
 import { endsAtFirstFailure, type PhaseCall } from './call.js';
-import { chainedHooksDirectory, findChainedHooks, runChainedHooks } from './chained-hooks.js';
+import { findChainedHooks, runChainedHooks } from './chained-hooks.js';
 import { environmentForHooks, readVzdumpEnvironment } from './environment.js';
 import { collectGuestRow } from './guest-row.js';
 import { type ImageHostOptions, imageHost } from './image-host.js';
@@ -33,7 +34,7 @@ export interface PhaseWorld {
 export async function runPhase(call: PhaseCall, world: PhaseWorld): Promise<number> {
   const { phase, args } = call;
   const { env, configPath, onFailure, report, signal } = world;
-  const { hooks, refused } = findChainedHooks(chainedHooksDirectory(configPath));
+  const { hooks, refused } = findChainedHooks(hooksDirectory(configPath));
   const runChained = () => runChainedHooks(hooks, { phase, args, env: environmentForHooks(env), signal }, report);
   tellStanding(phase, refused, world);
   if (world.read === undefined) tellStanding(phase, [world.configError], world);
