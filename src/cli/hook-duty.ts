@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configPath } from '../config/config-path.js';
 import { type ReadConfig, readConfig } from '../config/read-config.js';
 import { exitNow } from '../native/libc.js';
+import { readSmallFile } from '../sets/small-file.js';
 import { saveBootDisk } from '../vzdump/boot-child.js';
 import type { PhaseCall } from '../vzdump/call.js';
 import { createHookReport, type OnFailure } from '../vzdump/report.js';
@@ -50,7 +51,7 @@ function tryConfig(path: string): { read: ReadConfig | undefined; configError: u
 /** Who wants failures to fail the job wants that of a wrong configuration too, if that much of it can be read. */
 function onFailureOfWrong(path: string): OnFailure {
   try {
-    return /^[^#\n]*\bon-failure\s*=\s*["']fail["']/m.test(readFileSync(path, 'utf8')) ? 'fail' : 'warn';
+    return /^[^#\n]*\bon-failure\s*=\s*["']fail["']/m.test(readSmallFile(realpathSync(path))) ? 'fail' : 'warn';
   } catch {
     return 'warn';
   }

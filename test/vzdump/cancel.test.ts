@@ -51,7 +51,7 @@ describe('a job that is cancelled', { concurrency: 2 }, () => {
     assert.equal(existsSync(join(prefix.historyDirectory, 'vzdump-job.json')), false);
   });
 
-  test('and the run does not heed it: the hook ends in time all the same, and nothing is left of either', async (t) => {
+  test('and the run does not heed it: the hook ends in time all the same, and vzdump waits for nobody', async (t) => {
     const prefix = makePrefix(t, { config: CONFIG, boot: `trap '' TERM\necho $$ >"$HERE/pid"\nsleep 60` });
     const { hook: script, dumpDirectory } = prefix;
     const { calls } = await runJob({
@@ -62,7 +62,6 @@ describe('a job that is cancelled', { concurrency: 2 }, () => {
     });
     const end = calls.find(({ phase }) => phase === 'job-end');
     assert.ok((end?.cancelMs ?? Number.NaN) < PATIENCE_MS + 500, `${end?.cancelMs} ms`);
-    // vzdump kills the group, whether its leader is gone by then or not.
     const pid = Number(readFileSync(join(prefix.directory, 'pid'), 'utf8'));
     if (isAlive(pid)) process.kill(pid, 'SIGKILL');
     assert.ok((end?.heldMs ?? Number.NaN) < 1000);
