@@ -43,3 +43,17 @@ test('an argument that is no guest is not taken for one', () => {
   const call = parseHookCall(['log-end', 'snapshot', '../../etc']);
   assert.equal(call.kind === 'phase' ? call.vmid : 'another', undefined);
 });
+
+test('where something begins the first failure ends the phase, in all others every hook has its turn', () => {
+  const begins = ['job-init', 'job-start', 'backup-start', 'pre-stop'];
+  const ends = ['job-end', 'job-abort', 'pre-restart', 'post-restart', 'backup-end', 'backup-abort', 'log-end'];
+  for (const phase of begins) assert.equal(endsAtFirstFailure(phase), true, phase);
+  for (const phase of ends) assert.equal(endsAtFirstFailure(phase), false, phase);
+});
+
+test('lifeboat has nothing of its own to do between the start of a backup and its end', () => {
+  const idle = ['backup-start', 'pre-stop', 'pre-restart', 'post-restart'];
+  const busy = ['job-init', 'job-start', 'job-end', 'job-abort', 'backup-end', 'backup-abort', 'log-end'];
+  for (const phase of idle) assert.equal(isIdlePhase(phase), true, phase);
+  for (const phase of busy) assert.equal(isIdlePhase(phase), false, phase);
+});

@@ -152,6 +152,17 @@ describe('what a job leaves in the history', { concurrency: 2 }, () => {
     assertManners(result);
   });
 
+  test('a guest that has failed and comes again in the same job is judged anew', async (t) => {
+    const prefix = makePrefix(t, { config: NEVER });
+    const { dumpDirectory, hook: script } = prefix;
+    const guests = [{ ...CT, fails: 'connection refused' }, CT];
+    await runJob({ script, dumpDirectory, guests, to: 'backup-server' });
+    assert.deepEqual(
+      prefix.rows().map(({ outcome }) => outcome),
+      ['failed', 'ok'],
+    );
+  });
+
   test('standard output as target has a log and no archive; a log that is missing is no failure', async (t) => {
     const prefix = makePrefix(t, { config: NEVER });
     const { dumpDirectory, hook: script } = prefix;
