@@ -80,7 +80,8 @@ export function addBoot(yargs: Argv, command: string, choose: (verb: ChosenVerb)
       options: argv,
       async action({ face, signal }) {
         const { readConfig } = await import('../config/read-config.js');
-        const { boot, keep } = bootChoiceOf(argv, readConfig());
+        const read = readConfig();
+        const { boot, keep } = bootChoiceOf(argv, read);
         // With --quiet too: nobody should wonder for hours what a job in the night is at.
         const options = { ...boot, signal, onWait: face.warn };
         if (boot.dryRun) {
@@ -89,7 +90,10 @@ export function addBoot(yargs: Argv, command: string, choose: (verb: ChosenVerb)
           if (!('set' in plan)) sayPlan(plan, face);
           return 0;
         }
-        const result = await bootDuty({ boot: options, keep, ...bootOutlets() }, face);
+        const result = await bootDuty(
+          { boot: options, keep, ...bootOutlets(read, { wantsNotify: argv.notify, warn: face.warn }) },
+          face,
+        );
         face.answer(result);
         sayResult(result, face);
         return 0;

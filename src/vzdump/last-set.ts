@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import { type BootDisk, findBootDisks } from '../device/boot-disk.js';
-import { bootDiskOf } from '../sets/boot-disk-choice.js';
+import type { BootDisk } from '../device/boot-disk.js';
+import { chooseBootDisk } from '../sets/boot-disk-choice.js';
 import { type FoundSet, findSets } from '../sets/find-sets.js';
 import { groupOf } from '../sets/prune.js';
 
@@ -21,7 +21,7 @@ export async function findDiskAndSets(
   named: string | undefined,
   signal: AbortSignal,
 ): Promise<DiskAndSets> {
-  const disk = bootDiskOf(await findBootDisks(), named);
+  const { disk } = await chooseBootDisk(named);
   const group = groupOf({ hostname: hostname(), disk });
   const sets = (await findSets(directory, signal)).filter(
     ({ state, manifest }) => state === 'good' && manifest !== undefined && groupOf(manifest) === group,
