@@ -241,6 +241,7 @@ install() {
   plan_timer
   plan_hook
   need_directory "$STATE"
+  carry_over
   advise
   sort -u "$WORK/new" >"$WORK/wanted"
   sort -u "$WORK/old" >"$WORK/before"
@@ -260,6 +261,17 @@ install() {
   write_manifest "$WORK/new"
   say "Lifeboat $VERSION is installed: $LAUNCHER"
   next_steps
+}
+
+# What an earlier installation made and this one has no word about.
+carry_over() {
+  awk -v tree="$PREFIX/lib/lifeboat-" '
+    NR == FNR { planned[$3] = 1; next }
+    $1 ~ /^[fld]$/ && !($3 in planned) && index($3, tree) != 1
+  ' "$WORK/new" "$WORK/old" >"$WORK/carried"
+  while read -r kind value path; do
+    if [ -e "$ROOT$path" ] || [ -L "$ROOT$path" ]; then record "$kind" "$value" "$path"; fi
+  done <"$WORK/carried"
 }
 
 step() { printf '%s\n' "$*" >>"$WORK/steps"; }
@@ -308,8 +320,9 @@ plan_tree() {
   need_directory "$PREFIX/lib"
   record t - "$TARGET"
   record l "${TARGET##*/}" "$CURRENT"
+  record_tree
   if is_whole "$ROOT$TARGET"; then
-    record_tree
+    [ "$GPU" = 0 ] || record_gpu
   else
     size=$(du -sk "$TREE" | cut -f 1)
     room=$(df -Pk "$(nearest "$ROOT$TARGET")" | awk 'NR == 2 { print $4 }')
@@ -344,9 +357,19 @@ nearest() {
   printf '%s\n' "${path:-/}"
 }
 
+# What a tree will hold, before it is there: a copy that is cut off can be removed.
 record_tree() {
-  (cd "$ROOT$TARGET" && find . -type d) | sed "s|^\.|d - $TARGET|" >>"$WORK/new"
-  (cd "$ROOT$TARGET" && find . -type f -exec sha256sum {} +) | sed "s|^\([0-9a-f]*\) [ *]\./|f \1 $TARGET/|" >>"$WORK/new"
+  sed "s|^\([0-9a-f]*\)  |f \1 $TARGET/|" "$TREE/SHA256SUMS" >>"$WORK/new"
+  record f "$(sum_of "$TREE/SHA256SUMS")" "$TARGET/SHA256SUMS"
+  record d - "$TARGET"
+  cut -c 67- "$TREE/SHA256SUMS" | awk -v tree="$TARGET" '{
+    while (sub(/\/[^\/]*$/, "")) if (!seen[$0]++) print "d - " tree "/" $0
+  }' >>"$WORK/new"
+}
+
+record_gpu() {
+  (cd "$ROOT$TARGET" && find node_modules -type d) | sed "s|^|d - $TARGET/|" >>"$WORK/new"
+  (cd "$ROOT$TARGET" && find node_modules -type f -exec sha256sum {} +) | sed "s|^\([0-9a-f]*\)  |f \1 $TARGET/|" >>"$WORK/new"
 }
 
 do_tree() {
@@ -365,7 +388,7 @@ do_tree() {
   rm -rf "$ROOT$TARGET"
   mv -T "$PARTIAL" "$ROOT$TARGET"
   PARTIAL=
-  record_tree
+  [ "$GPU" = 0 ] || record_gpu
 }
 
 # In a directory of its own: in the tree npm would add all that the bundle already holds.
@@ -426,7 +449,6 @@ plan_file() {
       return 0
     elif [ "$now" != "$before" ]; then
       note "$1 is not as install.sh left it, and stays as it is"
-      [ -z "$before" ] || record f "$before" "$1"
       return 0
     fi
   fi
@@ -449,7 +471,6 @@ plan_config() {
   config=$ETC/config.toml
   default=$(sum_of "$TREE/hooks/config.toml")
   before=$(recorded c "$config")
-  new_beside=$(recorded f "$config.new")
   record c "$default" "$config"
   need_directory "$ETC"
   now=
@@ -463,13 +484,12 @@ plan_config() {
     say "replace $config, which you did not change, by the new default"
     plan_default "$config"
   elif [ "$default" != "$before" ]; then
-    new_beside=$default
+    record f "$default" "$config.new"
     if [ ! -e "$ROOT$config.new" ] || [ "$(sum_of "$ROOT$config.new")" != "$default" ]; then
       say "keep your $config, and write the new default beside it: config.toml.new"
       plan_default "$config.new"
     fi
   fi
-  [ -z "$new_beside" ] || record f "$new_beside" "$config.new"
 }
 
 plan_default() {
@@ -481,21 +501,10 @@ plan_default() {
 at_prefix() { sed "s|/usr/local/sbin/lifeboat|$LAUNCHER|g" "$TREE/hooks/$1"; }
 
 plan_cron() {
-  if [ -n "$CRON" ]; then
-    [ ! -e "$ROOT$UNITS/lifeboat.timer" ] || fail 64 "a timer is there: $UNITS/lifeboat.timer" \
-      "one of both is enough: systemctl disable --now lifeboat.timer; rm $UNITS/lifeboat.timer"
-    at_prefix lifeboat.cron | awk -v spec="$CRON" '!/^[#A-Z]/ && NF { sub(/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ [^ ]+/, "") ; print spec $0; next } 1' \
-      >"$WORK/content"
-  elif [ -n "$(recorded f "$CRON_FILE")" ] && [ -e "$ROOT$CRON_FILE" ]; then
-    cp "$ROOT$CRON_FILE" "$WORK/content"
-    if [ "$(sum_of "$WORK/content")" != "$(recorded f "$CRON_FILE")" ]; then
-      record f "$(recorded f "$CRON_FILE")" "$CRON_FILE"
-      need_directory "${CRON_FILE%/*}"
-      return 0
-    fi
-  else
-    return 0
-  fi
+  [ -n "$CRON" ] || return 0
+  [ ! -e "$ROOT$UNITS/lifeboat.timer" ] || fail 64 "a timer is there: $UNITS/lifeboat.timer" \
+    "one of both is enough: systemctl disable --now lifeboat.timer; rm $UNITS/lifeboat.timer"
+  at_prefix lifeboat.cron | awk -v spec="$CRON" '/ root / { print spec " " substr($0, index($0, "root ")); next } 1' >"$WORK/content"
   plan_file "$CRON_FILE" 644
 }
 
@@ -538,8 +547,7 @@ plan_hook() {
   if [ "$HOOK" = 1 ] && [ "$old" = "$OUR_HOOK" ] && [ -z "$(value_of h)" ]; then
     record h - none
   elif [ "$HOOK" = 0 ] || [ "$old" = "$OUR_HOOK" ]; then
-    awk -v link="$PREVIOUS_HOOK" '$1 == "h" || $3 == link' "$WORK/old" >>"$WORK/new"
-    [ -z "$(recorded l "$PREVIOUS_HOOK")" ] || need_directory "${PREVIOUS_HOOK%/*}"
+    grep '^h ' "$WORK/old" >>"$WORK/new" || :
   else
     plan_new_hook
   fi
@@ -656,6 +664,7 @@ uninstall() {
   done <"$WORK/trees"
   if has_systemd && [ -L "$TIMER_LINK" ]; then systemctl stop lifeboat.timer; fi
   undo_hook
+  while read -r tree; do rm -rf "$ROOT$tree.partial"; done <"$WORK/trees"
   remove_recorded "$WORK/removed"
   rm -f "$ROOT$MANIFEST"
   {
