@@ -156,6 +156,9 @@ fail() {
 
 usage_error() { fail 64 "$1" 'install.sh --help shows all options'; }
 
+# One file or directory: all of a host's disks may take minutes, and a share that is away for ever.
+flush() { sync "$1" 2>/dev/null || sync; }
+
 clean_up() {
   rm -rf "$WORK"
   [ -z "$PARTIAL" ] || rm -rf "$PARTIAL"
@@ -202,7 +205,7 @@ write_manifest() {
     sort -u "$1"
   } >"$ROOT$MANIFEST.partial"
   chmod 600 "$ROOT$MANIFEST.partial"
-  sync
+  flush "$ROOT$MANIFEST.partial"
   mv -f "$ROOT$MANIFEST.partial" "$ROOT$MANIFEST"
 }
 
@@ -379,14 +382,19 @@ do_tree() {
   mkdir -m 700 "$PARTIAL"
   # Only what the sums cover; owned by root, and read by all, whoever unpacked it and how.
   { cut -c 67- "$TREE/SHA256SUMS" && echo SHA256SUMS; } >"$WORK/files"
-  (cd "$TREE" && tar -cf - -T "$WORK/files") | (cd "$PARTIAL" && tar -xf -)
+  while read -r name; do
+    [ -d "$PARTIAL/${name%/*}" ] || [ "$name" = "${name%/*}" ] || mkdir -p "$PARTIAL/${name%/*}"
+    cp "$TREE/$name" "$PARTIAL/$name"
+  done <"$WORK/files"
   [ "$GPU" = 0 ] || add_gpu
   chown -R 0:0 "$PARTIAL"
   chmod -R u=rwX,go=rX "$PARTIAL"
   is_whole "$PARTIAL" || fail 1 "\"$PARTIAL\" is not as it should be" 'is the disk full, or bad?'
-  sync
+  find "$PARTIAL" >"$WORK/copied"
+  tr '\n' '\0' <"$WORK/copied" | xargs -0 sync 2>/dev/null || sync
   rm -rf "$ROOT$TARGET"
   mv -T "$PARTIAL" "$ROOT$TARGET"
+  flush "$ROOT${TARGET%/*}"
   PARTIAL=
   [ "$GPU" = 0 ] || record_gpu
 }
@@ -402,6 +410,7 @@ add_gpu() {
 }
 
 do_old_tree() {
+  rm -rf "$ROOT$1.partial"
   if is_used "$1"; then
     note "$1 stays: a run began with it. The next install.sh removes it"
     awk -v tree="$1" '$3 == tree || index($3, tree "/") == 1' "$WORK/old" >>"$WORK/new"
@@ -435,6 +444,7 @@ do_link() {
   rm -f "$ROOT$1.partial"
   ln -s "$2" "$ROOT$1.partial"
   mv -f -T "$ROOT$1.partial" "$ROOT$1"
+  flush "$ROOT${1%/*}"
 }
 
 # plan_file PATH MODE: the content is in $WORK/content. A file that somebody changed since we put it there stays.
@@ -464,6 +474,7 @@ do_file() {
   # A name with a dot: cron reads no such file.
   cp "$WORK/staged$1" "$ROOT$1.partial"
   chmod "$2" "$ROOT$1.partial"
+  flush "$ROOT$1.partial"
   mv -f "$ROOT$1.partial" "$ROOT$1"
 }
 
@@ -554,8 +565,8 @@ plan_hook() {
 }
 
 plan_new_hook() {
-  case $line in *'
-'*) fail 78 "$VZDUMP_CONF has more than one line \"script:\"" 'leave the one that is wanted' ;; esac
+  [ "$(printf '%s\n' "$line" | wc -l)" = 1 ] ||
+    fail 78 "$VZDUMP_CONF has more than one line \"script:\"" 'leave the one that is wanted'
   if [ -n "$old" ]; then
     check_previous "$old"
     plan_link "$PREVIOUS_HOOK" "$old"
@@ -607,6 +618,7 @@ do_hook() {
     [ ! -f "$ROOT$VZDUMP_CONF" ] || awk 1 "$ROOT$VZDUMP_CONF" >"$ROOT$VZDUMP_CONF.partial"
     printf 'script: %s\n' "$OUR_HOOK" >>"$ROOT$VZDUMP_CONF.partial"
   fi
+  flush "$ROOT$VZDUMP_CONF.partial"
   mv -f "$ROOT$VZDUMP_CONF.partial" "$ROOT$VZDUMP_CONF"
 }
 
