@@ -50,7 +50,7 @@ main() {
   PREVIOUS_HOOK=$ETC/hooks.d/00-previous
 
   read_options "$@"
-  [ "$(id -u)" = 0 ] || fail 77 'this needs root' 'run it as root: sudo ./install.sh'
+  [ "$(id -u)" = 0 ] || fail 77 'this needs root' 'run it as root'
   take_lock
   WORK=$(mktemp -d)
   PARTIAL=

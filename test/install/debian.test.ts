@@ -15,6 +15,7 @@ const OF_PACKAGES =
   /^\/(proc|dev|tmp|root|run|var\/(cache|log|lib\/(dpkg|apt|systemd))|etc\/(ld\.so\.cache|resolv\.conf))$/;
 /** What systemd's programs leave there until the next start. */
 const UNTIL_RESTART = /^\/run$/;
+const IS_ENABLED = 'SYSTEMD_OFFLINE=1 /usr/bin/systemctl is-enabled lifeboat.timer';
 const LIMIT_MS = 1_200_000;
 
 async function does(debian: DebianRoot, command: string): Promise<string> {
@@ -51,22 +52,32 @@ test('on Debian 13 the tarball installs, runs, is upgraded, and leaves nothing',
     debian,
     "printf 'script: /usr/local/bin/old\\n' >/etc/vzdump.conf; install -m 755 /bin/true /usr/local/bin/old",
   );
+  // As if systemd ran here: what it is told is kept.
+  const told = '#!/bin/sh\\necho "$*" >>/run/told\\n';
+  await does(
+    debian,
+    `mkdir -p /run/systemd/system; printf '${told}' >/usr/local/bin/systemctl; chmod 755 /usr/local/bin/systemctl`,
+  );
+  const tells = async () => (await does(debian, 'cat /run/told; : >/run/told')).split('\n');
   const before = treeFacts(debian.root, UNTIL_RESTART);
 
   const said = await does(debian, 'sh /root/one/install.sh --yes --hook --timer');
   assert.match(said, /apt install libdeflate0 partclone/);
   assert.equal(await does(debian, 'lifeboat --version'), version);
   await savesAndRestores(debian);
-  assert.equal(await does(debian, 'systemctl is-enabled lifeboat.timer'), 'enabled');
+  assert.deepEqual(await tells(), ['daemon-reload', 'restart lifeboat.timer']);
+  assert.equal(await does(debian, IS_ENABLED), 'enabled');
   const units = '/etc/systemd/system/lifeboat.service /etc/systemd/system/lifeboat.timer';
   assert.equal(await does(debian, `systemd-analyze verify --man=no ${units}`), '');
   await does(debian, '/usr/local/lib/lifeboat/hooks/vzdump-hook job-init');
   assert.match(await does(debian, 'sh /root/one/install.sh --yes'), /nothing to do/);
 
   await does(debian, 'sh /root/two/install.sh --yes');
-  assert.equal(await does(debian, 'systemctl is-enabled lifeboat.timer'), 'enabled');
+  assert.deepEqual(await tells(), [''], 'the units are the same');
+  assert.equal(await does(debian, IS_ENABLED), 'enabled');
   await savesAndRestores(debian);
   await does(debian, 'sh /usr/local/lib/lifeboat/install.sh --uninstall --purge --yes');
+  assert.deepEqual(await tells(), ['stop lifeboat.timer', 'daemon-reload']);
   assert.deepEqual(treeFacts(debian.root, UNTIL_RESTART), before);
 });
 

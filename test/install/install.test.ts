@@ -200,6 +200,33 @@ test('what does not fit together is wrong usage', { skip }, async (t) => {
   assert.equal((await install(tree, root, ['--help'])).status, 0);
 });
 
+test('what a host lacks is found before anything is changed', { skip }, async (t) => {
+  const root = hostTree(t);
+  const before = treeFacts(root);
+  const bin = temporary(t);
+  writeFileSync(join(bin, 'node'), '#!/bin/sh\necho v18.19.0\n', { mode: 0o755 });
+  const old = await install(tree, root, ['--yes'], { env: { PATH: `${bin}:${process.env.PATH}` } });
+  assert.equal(old.status, 1, old.said);
+  assert.match(old.said, /node" is Node\.js v18\.19\.0; 20\.19 or later is needed\n.*apt install nodejs/);
+
+  const small = `mount -t tmpfs -o size=2m none '${root}/usr/local'; exec sh "$@"`;
+  const full = await install(tree, root, ['--yes'], { shell: ['unshare', '--mount', 'sh', '-ec', small, 'sh'] });
+  assert.equal(full.status, 14, full.said);
+
+  mkdirSync(join(root, 'usr/lib/lifeboat'), { recursive: true });
+  writeFileSync(join(root, 'usr/lib/lifeboat/package.json'), '{}');
+  const debian = await install(tree, root, ['--yes']);
+  assert.equal(debian.status, 1, debian.said);
+  assert.match(debian.said, /apt remove lifeboat/);
+  rmSync(join(root, 'usr/lib'), { recursive: true });
+  assert.deepEqual(treeFacts(root), before);
+
+  const nobody = ['--reuid=65534', '--clear-groups', 'sh', '-s', '--', '--dry-run'];
+  const input = readFileSync(join(tree, 'install.sh'));
+  const ran = await execa('setpriv', nobody, { reject: false, all: true, input, cwd: '/' });
+  assert.equal(ran.exitCode, 77, ran.all);
+});
+
 test('two at once: the second is told to wait', { skip }, async (t) => {
   const root = hostTree(t);
   const holder = execa('flock', [root, 'sleep', '30'], { reject: false });
