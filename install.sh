@@ -21,7 +21,7 @@ Installs Lifeboat, or brings what is installed up to this version. Says what it 
   --hook          vzdump calls Lifeboat (/etc/vzdump.conf); a hook that is there is called first
   --with-gpu      add the npm package webgpu: 130 MB, needs npm and the network
   --uninstall     remove what was installed; what you changed stays, and so does the history
-  --purge         with --uninstall: remove the configuration and the history too; sets are never touched
+  --purge         with --uninstall: remove also what you changed, the configuration and the history; never a set
   -n, --dry-run   say what would be done, change nothing
   -y, --yes       do not ask
   --root DIR      the host's tree lies in DIR: for images of hosts and for tests
@@ -289,7 +289,7 @@ check_host() {
   for candidate in "$(command -v node || :)" /usr/bin/node /usr/local/bin/node /usr/bin/nodejs; do
     [ -z "$candidate" ] || [ ! -x "$candidate" ] || { node=$candidate && break; }
   done
-  how='apt install nodejs (Debian 13, Proxmox VE 9); Debian 12 has an older one: see https://github.com/nodesource/distributions'
+  how='apt install nodejs (Debian 13, Proxmox VE 9); that of Debian 12 is older, https://github.com/nodesource has newer ones'
   [ -n "$node" ] || fail 1 'Node.js is not installed; 20.19 or later is needed' "$how"
   found=$("$node" --version 2>/dev/null) || fail 1 "\"$node\" does not run" "$how"
   printf '%s\n' "$found" | awk -F. '{ sub(/^v/, ""); exit !($1 > 20 || ($1 == 20 && $2 >= 19)) }' ||
@@ -304,7 +304,8 @@ find_tree() {
   elif [ -x "$here/scripts/release" ]; then
     [ -e "$here/dist/main.js" ] || fail 1 "\"$here\" is not built" "cd \"$here\" && npm ci && npm run build"
     TREE=$WORK/tree
-    "$here/scripts/release" --tree "$TREE" >/dev/null || fail 1 "\"$here\" has not all that is needed" "cd \"$here\" && npm ci"
+    "$here/scripts/release" --tree "$TREE" >/dev/null ||
+      fail 1 "\"$here\" has not all that is needed" "cd \"$here\" && npm ci"
   else
     fail 64 "\"$here\" has no program to install" 'unpack a release and start install.sh in it'
   fi
@@ -330,7 +331,8 @@ plan_tree() {
     size=$(du -sk "$TREE" | cut -f 1)
     room=$(df -Pk "$(nearest "$ROOT$TARGET")" | awk 'NR == 2 { print $4 }')
     [ "$GPU" = 0 ] || size=$((size + 150000))
-    [ "$room" -gt $((size + 1024)) ] || fail 14 "$TARGET needs $size KiB, there are $room KiB" "free some room in \"$PREFIX\""
+    [ "$room" -gt $((size + 1024)) ] ||
+      fail 14 "$TARGET needs $size KiB, there are $room KiB" "free some room in \"$PREFIX\""
     say "copy the program, $((size / 1024 + 1)) MiB, to $TARGET"
     if [ "$GPU" = 1 ]; then
       command -v npm >/dev/null || fail 1 '--with-gpu needs npm' 'apt install npm, or leave --with-gpu out'
@@ -372,7 +374,8 @@ record_tree() {
 
 record_gpu() {
   (cd "$ROOT$TARGET" && find node_modules -type d) | sed "s|^|d - $TARGET/|" >>"$WORK/new"
-  (cd "$ROOT$TARGET" && find node_modules -type f -exec sha256sum {} +) | sed "s|^\([0-9a-f]*\)  |f \1 $TARGET/|" >>"$WORK/new"
+  (cd "$ROOT$TARGET" && find node_modules -type f -exec sha256sum {} +) |
+    sed "s|^\([0-9a-f]*\)  |f \1 $TARGET/|" >>"$WORK/new"
 }
 
 do_tree() {
@@ -515,7 +518,8 @@ plan_cron() {
   [ -n "$CRON" ] || return 0
   [ ! -e "$ROOT$UNITS/lifeboat.timer" ] || fail 64 "a timer is there: $UNITS/lifeboat.timer" \
     "one of both is enough: systemctl disable --now lifeboat.timer; rm $UNITS/lifeboat.timer"
-  at_prefix lifeboat.cron | awk -v spec="$CRON" '/ root / { print spec " " substr($0, index($0, "root ")); next } 1' >"$WORK/content"
+  at_prefix lifeboat.cron |
+    awk -v spec="$CRON" '/ root / { print spec " " substr($0, index($0, "root ")); next } 1' >"$WORK/content"
   plan_file "$CRON_FILE" 644
 }
 
@@ -552,7 +556,8 @@ script_lines() { [ ! -f "$ROOT$VZDUMP_CONF" ] || grep '^script[[:space:]]*:' "$R
 path_in() { printf '%s\n' "$1" | sed 's/^script[[:space:]]*:[[:space:]]*//; s/[[:space:]]*$//'; }
 
 plan_hook() {
-  [ ! -L "$ROOT$VZDUMP_CONF" ] || [ "$HOOK" = 0 ] || fail 78 "$VZDUMP_CONF is a symbolic link" 'make it a file, or edit it by hand'
+  [ ! -L "$ROOT$VZDUMP_CONF" ] || [ "$HOOK" = 0 ] ||
+    fail 78 "$VZDUMP_CONF is a symbolic link" 'make it a file, or edit it by hand'
   line=$(script_lines)
   old=$(path_in "$line")
   if [ "$HOOK" = 1 ] && [ "$old" = "$OUR_HOOK" ] && [ -z "$(value_of h)" ]; then
@@ -587,7 +592,9 @@ plan_new_hook() {
 # What vzdump calls is anybody's; what Lifeboat calls must be root's alone, and so must be the way to it.
 check_previous() {
   case $1 in
-    *[!A-Za-z0-9._/+@-]* | [!/]*) fail 78 "the hook in $VZDUMP_CONF has a name that cannot be chained: \"$1\"" 'rename it first' ;;
+    *[!A-Za-z0-9._/+@-]* | [!/]*)
+      fail 78 "the hook in $VZDUMP_CONF has a name that cannot be chained: \"$1\"" 'rename it first'
+      ;;
   esac
   if [ ! -f "$ROOT$1" ] || [ ! -x "$ROOT$1" ]; then
     fail 78 "the hook in $VZDUMP_CONF is no program: \"$1\"" "take that line out of $VZDUMP_CONF first"
@@ -648,7 +655,8 @@ undo_hook() {
 
 advise() {
   advised=
-  find "$ROOT/usr/lib" "$ROOT/lib" -maxdepth 2 -name 'libdeflate.so.0' 2>/dev/null | grep -q . || advised="$advised libdeflate0"
+  find "$ROOT/usr/lib" "$ROOT/lib" -maxdepth 2 -name 'libdeflate.so.0' 2>/dev/null | grep -q . ||
+    advised="$advised libdeflate0"
   for pair in partclone.extfs:partclone sqlite3:sqlite3 sgdisk:gdisk; do
     [ -e "$ROOT/usr/sbin/${pair%:*}" ] || [ -e "$ROOT/usr/bin/${pair%:*}" ] || [ -e "$ROOT/sbin/${pair%:*}" ] ||
       advised="$advised ${pair#*:}"
@@ -715,7 +723,8 @@ plan_uninstall() {
     fi
   fi
   jobs_with_scripts | while read -r job path; do
-    [ "$path" != "$OUR_HOOK" ] || note "job \"$job\" calls $path, and will fail without it: take it out of the job (pvesh set /cluster/backup/$job --delete script)"
+    [ "$path" != "$OUR_HOOK" ] ||
+      note "job \"$job\" calls $path, and will fail without it: pvesh set /cluster/backup/$job --delete script"
   done
 }
 

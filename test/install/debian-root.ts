@@ -76,7 +76,8 @@ async function cachedRoot(): Promise<string> {
     const args = [SUITE, making, PACKAGES.join(), DEPENDENCIES.join(' '), mirror];
     await execa('unshare', [...ALONE, 'sh', '-c', SCRIPT, 'sh', ...args], { timeout: MAKING_MS, stdin: 'ignore' });
     await execa('chmod', ['755', making]);
-    renameSync(making, kept);
+    // Another run may have been quicker.
+    if (!existsSync(kept)) renameSync(making, kept);
   } finally {
     rmSync(making, { recursive: true, force: true });
   }
