@@ -134,7 +134,7 @@ test('an installation that is killed at any step can be done again, and undone',
     for (const again of [false, true]) {
       const root = hostTree(t);
       const before = treeFacts(root);
-      const killed = await install(dying, root, ['--yes', '--timer', '--hook']);
+      const killed = await install(dying, root, ['--yes', '--timer', '--hook'], { env: { TMPDIR: temporary(t) } });
       assert.equal(killed.status, undefined, killed.said);
       if (again) {
         const ran = await install(tree, root, ['--yes', '--timer', '--hook']);
