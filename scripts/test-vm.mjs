@@ -13,6 +13,7 @@ import { inWorkDirectory, within } from './vm/lifetime.mjs';
 import { programDisk } from './vm/program-disk.mjs';
 import { checkNewPool, checkRestoredGuest, checkRootOffline } from './vm/restored-guest.mjs';
 import { startRowWriter } from './vm/row-writer.mjs';
+import { installService } from './vm/service.mjs';
 import { facts } from './vm/source-facts.mjs';
 import { makeTargetDisk, takeFrom, wholeSets } from './vm/target-disk.mjs';
 
@@ -119,10 +120,15 @@ async function killAndRunAgain(guest) {
   const left = await snapshots();
   check('a killed run leaves its snapshot', left !== '', left);
 
-  const next = await timedRun(guest, `${lifeboat} boot --to ${backups}`);
-  echo(next.output.replace(/^/gm, '    '));
+  await installService(guest, { to: backups });
+  const { status, output } = await within(SAVE_S, 'The service', guest.start('systemctl start lifeboat.service').ended);
+  const log = await guest.run('journalctl --output cat --unit lifeboat.service');
+  echo(log.replace(/^/gm, '    '));
+  check('the next run, by the hardened systemd service, makes a set', status === 0, output + log);
   const after = await snapshots();
-  check('the next run removes it, and its own', after === '', after);
+  check('it removes that snapshot, and its own', after === '', after);
+  const history = await guest.run('tail -n 1 /var/lib/lifeboat/history.jsonl');
+  check('the history has it', /"outcome":"success"/.test(history) && /"consistency":"snapshot"/.test(history), history);
 }
 
 async function fetchSets(target, work) {

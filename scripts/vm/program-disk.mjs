@@ -12,7 +12,14 @@ export async function programDisk(file, { root, work }) {
   await cp(process.execPath, path.join(tree, 'node/bin/node'));
   const { stdout } = await $({ cwd: root })`npm ls --omit=dev --all --parseable`;
   const modules = stdout.split('\n').filter((directory) => directory.startsWith(path.join(root, 'node_modules')));
-  for (const from of ['bin', 'dist', 'scripts', 'package.json', ...modules.map((name) => path.relative(root, name))]) {
+  for (const from of [
+    'bin',
+    'dist',
+    'hooks',
+    'scripts',
+    'package.json',
+    ...modules.map((name) => path.relative(root, name)),
+  ]) {
     await cp(path.join(root, from), path.join(tree, from), { recursive: true });
   }
   const mib = Number.parseInt((await $`du -sm ${tree}`).stdout, 10);

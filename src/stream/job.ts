@@ -25,6 +25,8 @@ export type Job =
       frameLength: number;
       plainLength: number | undefined;
       crc: number | undefined;
+      /** Nobody looks at the plaintext: where the outcome says that it is zeros, the slot need not hold any. */
+      isPlainUnread?: boolean;
     }
   /** Look at plaintext that is already in the slot. */
   | { kind: 'scan'; slot: number; plainLength: number };

@@ -132,6 +132,7 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
             frameLength: fetched.length,
             plainLength,
             crc: fetched.crc,
+            isPlainUnread: sink.ignoresPlain ?? false,
           });
     codecMs += result.busyMs;
     return result;

@@ -7,6 +7,9 @@ import type { Job, JobOutcome, JobResult, WorkerSetup } from './job.js';
 import { type Slot, viewSlot } from './slots.js';
 import { findDataRuns, isAllZeros } from './zeros.js';
 
+/** 4 MiB of zeros are 16 KiB of lz4, and less of any other codec. */
+const LARGEST_ZERO_FRAME_BYTES = 64 * 1024;
+
 /** Does jobs in the thread that made it: a worker, or the main thread with one thread only. */
 export interface Performer {
   perform(job: Job): Promise<JobResult>;
@@ -18,6 +21,8 @@ export function createPerformer(setup: WorkerSetup): Performer {
   const slots = Array.from({ length: setup.layout.count }, (_, number) => viewSlot(setup.memory, setup.layout, number));
   let encoder: Encoder | undefined;
   let decoder: Decoder | undefined;
+  /** Of the last frame that held nothing but zeros: most of a disk may be such frames, each the same bytes. */
+  let zeroFrame: { frame: Buffer; plainLength: number } | undefined;
 
   async function encode(job: Extract<Job, { kind: 'encode' }>, slot: Slot): Promise<JobOutcome> {
     const plain = slot.plain.subarray(0, job.plainLength);
@@ -27,11 +32,22 @@ export function createPerformer(setup: WorkerSetup): Performer {
     return { kind: 'encoded', frameLength, crc: crc32(slot.frame.subarray(0, frameLength)) };
   }
 
+  function rememberZeros(frame: Buffer, plainLength: number): void {
+    if (frame.length <= LARGEST_ZERO_FRAME_BYTES) zeroFrame = { frame: Buffer.from(frame), plainLength };
+  }
+
   async function decode(job: Extract<Job, { kind: 'decode' }>, slot: Slot): Promise<JobOutcome> {
     const frame = slot.frame.subarray(job.shift, job.shift + job.frameLength);
     const frameCrc = crc32(frame);
     const damaged = (reason: string): JobOutcome => ({ kind: 'damaged', reason, frameCrc });
     if (job.crc !== undefined && frameCrc !== job.crc) return damaged('its stored bytes do not match their CRC');
+    if (zeroFrame !== undefined && frame.equals(zeroFrame.frame)) {
+      if (job.plainLength !== undefined && job.plainLength !== zeroFrame.plainLength)
+        return damaged(`it decodes to ${zeroFrame.plainLength} bytes, not ${job.plainLength}`);
+      const plain = slot.plain.subarray(0, zeroFrame.plainLength);
+      if (!job.isPlainUnread && !isAllZeros(plain)) plain.fill(0);
+      return { kind: 'plain', plainLength: plain.length, dataRuns: [], frameCrc };
+    }
     decoder ??= await createFrameDecoder();
     let plainLength: number;
     try {
@@ -43,7 +59,9 @@ export function createPerformer(setup: WorkerSetup): Performer {
     if (job.plainLength !== undefined && plainLength !== job.plainLength) {
       return damaged(`it decodes to ${plainLength} bytes, not ${job.plainLength}`);
     }
-    return lookAt(slot.plain.subarray(0, plainLength), frameCrc);
+    const outcome = lookAt(slot.plain.subarray(0, plainLength), frameCrc);
+    if (outcome.dataRuns.length === 0) rememberZeros(frame, plainLength);
+    return outcome;
   }
 
   function createFrameDecoder(): Decoder | Promise<Decoder> {
@@ -69,7 +87,7 @@ export function createPerformer(setup: WorkerSetup): Performer {
   };
 }
 
-function lookAt(plain: Buffer, frameCrc: number): JobOutcome {
+function lookAt(plain: Buffer, frameCrc: number): Extract<JobOutcome, { kind: 'plain' }> {
   return {
     kind: 'plain',
     plainLength: plain.length,

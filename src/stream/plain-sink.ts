@@ -17,11 +17,18 @@ export interface PlainSink {
   readonly ordered: boolean;
   /** What is lost must be put as zeros: nothing else makes the target's bytes there known. */
   readonly zerosForLost: boolean;
+  /** It looks at lengths only, and never at the plaintext. */
+  readonly ignoresPlain?: boolean;
   put(piece: PlainPiece): Promise<void>;
 }
 
 /** For a verify: to have been decoded is all. */
-export const nowhere: PlainSink = { ordered: false, zerosForLost: false, put: () => Promise.resolve() };
+export const nowhere: PlainSink = {
+  ordered: false,
+  zerosForLost: false,
+  ignoresPlain: true,
+  put: () => Promise.resolve(),
+};
 
 /** A range of the plaintext, from `start` up to `end`, in bytes. */
 export interface PlainRange {

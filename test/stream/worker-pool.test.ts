@@ -115,6 +115,34 @@ for (const threads of [1, 3]) {
     assert.match(wrongLength.reason, /5000 bytes, not 4999/);
   });
 
+  for (const codec of ['gzip', 'zstd', 'lz4', 'xz', 'bzip2'] as const) {
+    test(`${title}: a frame of zeros that comes again gives zeros again, whatever the slot held (${codec})`, async (t) => {
+      const all = bench(t, threads, codec, 1);
+      const zeros = Buffer.alloc(CHUNK);
+      for (let round = 0; round < 3 * threads; round++) {
+        const decoded = await thereAndBack(all, round % all.slots.length, zeros);
+        assert.ok(decoded.kind === 'plain');
+        assert.deepEqual([decoded.plainLength, decoded.dataRuns], [CHUNK, []]);
+      }
+      await thereAndBack(all, 0, zeros.subarray(0, 4096));
+      await thereAndBack(all, 0, patterned(CHUNK));
+      await thereAndBack(all, 0, zeros);
+    });
+  }
+
+  test(`${title}: a frame of zeros that comes again is still held to its CRC and to its length`, async (t) => {
+    const all = bench(t, threads);
+    for (let round = 0; round < 2 * threads; round++) await thereAndBack(all, 0, Buffer.alloc(5000));
+    const encoded = await all.pool.run(encode(0, 5000, true));
+    assert.ok(encoded.kind === 'encoded');
+    const again = { kind: 'decode', slot: 0, shift: 0, frameLength: encoded.frameLength } as const;
+    const wrongCrc = await all.pool.run({ ...again, plainLength: 5000, crc: encoded.crc ^ 1 });
+    assert.equal(wrongCrc.kind, 'damaged');
+    const wrongLength = await all.pool.run({ ...again, plainLength: 4999, crc: encoded.crc });
+    assert.ok(wrongLength.kind === 'damaged');
+    assert.match(wrongLength.reason, /5000 bytes, not 4999/);
+  });
+
   test(`${title}: an error of ours comes through with its class`, async (t) => {
     const { pool } = bench(t, threads, 'gzip', 77);
     await assert.rejects(pool.run(encode(0, 100, true)), (error) => {
