@@ -104,7 +104,11 @@ async function parse(args: string[]): Promise<ChosenVerb | undefined> {
       });
     });
   if (alone !== undefined) alone.add(parser, `$0 ${alone.places}`.trim(), choose);
-  else for (const [name, { places, add }] of Object.entries(VERBS)) add(parser, `${name} ${places}`.trim(), choose);
+  else {
+    for (const [name, { places, add }] of Object.entries(VERBS)) add(parser, `${name} ${places}`.trim(), choose);
+    // Only for the list: main.ts sees to it before yargs is loaded.
+    parser.command('hook <phase> [mode] [vmid]', 'What vzdump calls');
+  }
   await parser.parseAsync();
   return chosen;
 }

@@ -8,8 +8,6 @@ import { lifeboat } from '../cli/program.js';
 const MANUAL = 'docs/lifeboat.8';
 const COMPLETION = resolve('hooks/completion.bash');
 const skip = existsSync('dist/main.js') ? false : 'the project is not built';
-/** What vzdump calls, and no person: it has no help of its own. */
-const WITHOUT_HELP = ['hook'];
 
 test('the manual is right as mandoc sees it', {
   skip: existsSync('/usr/bin/mandoc') ? false : 'mandoc is not installed',
@@ -20,14 +18,14 @@ test('the manual is right as mandoc sees it', {
 
 test('manual and completion have the verbs that --help shows', { skip }, async () => {
   const verbs = (await helpVerbs()).sort();
-  const all = [...new Set([...verbs, ...WITHOUT_HELP])].sort();
-  assert.deepEqual([...manualSections().keys()].sort(), all);
-  assert.deepEqual((await complete(['lifeboat', ''])).sort(), all);
+  assert.deepEqual([...manualSections().keys()].sort(), verbs);
+  assert.deepEqual((await complete(['lifeboat', ''])).sort(), verbs);
 });
 
 test('the manual has the flags that --help of each verb shows, and no others', { skip }, async () => {
   const sections = manualSections();
-  for (const verb of await helpVerbs())
+  // What vzdump calls takes words only.
+  for (const verb of (await helpVerbs()).filter((name) => name !== 'hook'))
     assert.deepEqual([...(sections.get(verb) ?? [])].sort(), await helpFlags(verb), `${MANUAL}: lifeboat ${verb}`);
 });
 
