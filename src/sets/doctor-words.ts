@@ -1,6 +1,7 @@
 import type { BootDisk, BootFinding } from '../device/boot-disk.js';
 import { roundSize } from '../device/sizes.js';
 import type { Diagnosis } from './doctor.js';
+import type { Schedule } from './examine-schedule.js';
 
 /** Below this, slots for some threads at 8 MiB each, and Node itself, are felt by the guests. */
 const LITTLE_MEMORY_BYTES = 512 * 1024 ** 2;
@@ -36,6 +37,7 @@ export function diagnosisInWords(diagnosis: Diagnosis): string[] {
     ),
     ...toolsInWords(diagnosis),
     ...hostInWords(diagnosis),
+    ...scheduleInWords(diagnosis.schedule),
     ...section('Not seen', unseen),
     '',
     capitalised(verdict.words),
@@ -87,6 +89,22 @@ function hostInWords({ hostname, node, memory, isRoot }: Diagnosis): string[] {
     ...(isRoot ? [] : ['not run as root']),
   ];
   return [`Host ${hostname}: ${words.join('; ')}`];
+}
+
+function scheduleInWords({ configPath, hasConfig, target, newest, callers, problems }: Schedule): string[] {
+  const proven = newest?.verifiedAt === undefined ? 'not verified' : `proven ${newest.verifiedAt}`;
+  return section(
+    hasConfig ? `Configuration ${configPath}` : `Configuration: there is no ${configPath}`,
+    [
+      target === undefined ? 'no directory for sets is set (boot.to)' : `sets go to ${target}`,
+      ...(target === undefined ? [] : [newest === undefined ? 'no good set yet' : `newest: ${newest.path}, ${proven}`]),
+      callers.length === 0
+        ? "nothing starts a run: install.sh --hook, --timer or --cron '30 2 * * *'"
+        : `runs are started by ${callers.join(', ')}`,
+      ...problems.map((problem) => `problem: ${problem}`),
+    ],
+    true,
+  );
 }
 
 /** Nothing at all where there is nothing to list, unless the title says something by itself. */

@@ -8,6 +8,7 @@ import { mapperPath, mountedVolumes } from '../device/mounted-volumes.js';
 import { readSwaps } from '../device/mounts.js';
 import { zfsByHand } from '../device/zfs-by-hand.js';
 import { LifeboatError } from '../error.js';
+import { examineSchedule, type Schedule } from './examine-schedule.js';
 import { type LargeThing, largeThings } from './large-things.js';
 import { findRequirements, type Requirement } from './requirements.js';
 
@@ -25,6 +26,7 @@ export interface Diagnosis {
   leftOut: { what: string; bytes: number }[];
   large: LargeThing[];
   requirements: Requirement[];
+  schedule: Schedule;
   /** What could not be looked at, and why. */
   unseen: string[];
   verdict: Verdict;
@@ -88,6 +90,7 @@ export async function examineHost(signal: AbortSignal, roots: KernelRoots = KERN
       isProxmox: existsSync('/etc/pve'),
       usesBootTool: existsSync('/etc/kernel/proxmox-boot-uuids'),
     }),
+    schedule: await examineSchedule(signal),
     unseen,
     verdict: verdictOf(boot, snapshots, lvm !== undefined),
   };

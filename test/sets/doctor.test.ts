@@ -106,6 +106,14 @@ const DIAGNOSIS: Diagnosis = {
     { name: 'partclone.ext4', found: false, wanted: true, cost: 'all is read', install: 'apt install partclone' },
     { name: 'efibootmgr', found: false, wanted: false, cost: 'x', install: 'apt install efibootmgr' },
   ],
+  schedule: {
+    configPath: '/etc/lifeboat/config.toml',
+    hasConfig: true,
+    target: '/mnt/nas',
+    newest: { path: '/mnt/nas/pve1/2026-11-20T20-30-00Z', time: '2026-11-20T20:30:00Z', verifiedAt: undefined },
+    callers: ['vzdump (/etc/vzdump.conf)'],
+    problems: ['mail cannot be sent'],
+  },
   unseen: [],
   verdict: { grade: 'consistent', words: 'lifeboat boot can do it', commands: [] },
 };
@@ -128,6 +136,11 @@ test('a diagnosis reads as it should', () => {
     'Missing:',
     '  partclone.ext4: all is read (apt install partclone)',
     'Host pve1: node 20.19.2; memory 8.0 GiB, available 4.0 GiB',
+    'Configuration /etc/lifeboat/config.toml',
+    '  sets go to /mnt/nas',
+    '  newest: /mnt/nas/pve1/2026-11-20T20-30-00Z, not verified',
+    '  runs are started by vzdump (/etc/vzdump.conf)',
+    '  problem: mail cannot be sent',
     '',
     'Lifeboat boot can do it',
   ]);
@@ -141,12 +154,27 @@ test('what is amiss with the host is said, and what could not be seen', () => {
     node: { version: '18.1.0', isEnough: false },
     memory: { totalBytes: GIB, availableBytes: 100 * MIB },
     snapshots: { possible: false, reason: 'no LVM', hint: undefined },
+    schedule: {
+      configPath: '/etc/lifeboat/config.toml',
+      hasConfig: false,
+      target: undefined,
+      newest: undefined,
+      callers: [],
+      problems: [],
+    },
     unseen: ['LVM: that takes root'],
     verdict: { grade: 'crash', words: 'as it is', commands: ['do this'] },
   }).join('\n');
   assert.match(words, /node 18\.1\.0, which is too old/);
   assert.match(words, /available 100\.0 MiB, which is little/);
-  assert.match(words, /not run as root\nNot seen:\n {2}LVM: that takes root\n\nAs it is\n {2}do this$/);
+  assert.match(
+    words,
+    /there is no \/etc\/lifeboat\/config\.toml\n {2}no directory for sets .*\n {2}nothing starts a run: /,
+  );
+  assert.match(
+    words,
+    /not run as root\nConfiguration[^]*\nNot seen:\n {2}LVM: that takes root\n\nAs it is\n {2}do this$/,
+  );
   assert.match(words, /Snapshots:\n {2}none: no LVM/);
 });
 
