@@ -173,7 +173,7 @@ test('what is amiss with the host is said, and what could not be seen', () => {
   );
   assert.match(
     words,
-    /not run as root\nConfiguration[^]*\nNot seen:\n {2}LVM: that takes root\n\nAs it is\n {2}do this$/,
+    /not run as root\nConfiguration[\s\S]*\nNot seen:\n {2}LVM: that takes root\n\nAs it is\n {2}do this$/,
   );
   assert.match(words, /Snapshots:\n {2}none: no LVM/);
 });
