@@ -18,7 +18,7 @@ Installs Lifeboat, or brings what is installed up to this version. Says what it 
   --prefix DIR    where the program goes (default: /usr/local): DIR/sbin/lifeboat, DIR/lib/lifeboat
   --cron 'SPEC'   save the boot disk at these times, by /etc/cron.d/lifeboat: --cron '30 2 * * *'
   --timer         save it every night, by a systemd timer, which is started at once
-  --hook          vzdump calls Lifeboat (/etc/vzdump.conf); a hook that is there is called first
+  --hook          vzdump calls Lifeboat (/etc/vzdump.conf); a hook that is there goes on being called
   --with-gpu      add the npm package webgpu: 130 MB, needs npm and the network
   --uninstall     remove what was installed; what you changed stays, and so does the history
   --purge         with --uninstall: remove also what you changed, the configuration and the history; never a set
@@ -577,7 +577,7 @@ plan_new_hook() {
     plan_link "$PREVIOUS_HOOK" "$old"
     say "replace in $VZDUMP_CONF: $line"
     say "  by: script: $OUR_HOOK"
-    say '  Lifeboat calls the hook that was there first, with all that vzdump gives it'
+    say '  Lifeboat goes on calling the hook that was there, with all that vzdump gives it'
     record h - "$line"
   else
     say "add to $VZDUMP_CONF: script: $OUR_HOOK"

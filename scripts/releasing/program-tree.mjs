@@ -10,9 +10,10 @@ const NEEDED = /(\.(js|cjs|mjs|json|node|wasm)|LICEN[CS]E[^/]*)$/i;
 const FOREIGN = /musl[^/]*\/|musl[^/]*\.node$/;
 
 const FILES = [
-  ...['package.json', 'LICENSE', 'CHANGELOG.md', 'install.sh', 'bin/lifeboat'],
+  ...['package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'install.sh', 'bin/lifeboat'],
   ...['scripts/disaster-restore', 'scripts/disaster-restore.mjs'],
-  ...['docs/lifeboat.8', 'docs/recovery.md', 'docs/promises.md', 'docs/formats.md'],
+  ...['docs/lifeboat.8', 'docs/recovery.md', 'docs/promises.md', 'docs/formats.md', 'docs/hook.md'],
+  ...['docs/performance.md', 'docs/vm-test.md'],
 ];
 const DIRECTORIES = ['dist', 'hooks'];
 const LICENCES = 'docs/third-party-licences.txt';

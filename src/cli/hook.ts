@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hooksDirectory } from '../config/config-path.js';
 import { isIdlePhase, type PhaseCall, parseHookCall } from '../vzdump/call.js';
@@ -55,10 +55,20 @@ async function runPhaseCall(call: PhaseCall): Promise<void> {
 }
 
 function explainMistake(vmid: string): void {
-  const hookPath = join(fileURLToPath(import.meta.url), '../../hooks/vzdump-hook');
+  const hookPath = join(lastingTree(join(fileURLToPath(import.meta.url), '../..')), 'hooks/vzdump-hook');
   say(`warning: this is a hook for vzdump, and guest ${vmid} has it as its hookscript, by mistake`);
   say(`take it off the guest: ${commandsOf(vmid)}`);
   say(`set it right, by this line in /etc/vzdump.conf: script: ${hookPath}`);
+}
+
+/** The link that leads to this version, where there is one: the next version has it too. */
+function lastingTree(tree: string): string {
+  const link = join(dirname(tree), 'lifeboat');
+  try {
+    return realpathSync(link) === realpathSync(tree) ? link : tree;
+  } catch {
+    return tree;
+  }
 }
 
 function commandsOf(vmid: string): string {

@@ -43,14 +43,14 @@ export function addVerify(yargs: Argv, command: string, choose: (verb: ChosenVer
           if (argv.compress === 'none') throw new LifeboatError('USAGE', '-c none is for an image, not for a set');
           const result = await verifySet({ set: image, quick, against, threads, engine, signal }, face);
           face.answer(result);
-          tell(result, face);
+          tell(result, against, face);
           tellFiles(result, face);
           return result.damage.length === 0 ? 0 : EXIT_STATUS.DAMAGE;
         }
         const raw = argv.compress === 'none';
         const result = await verifyImage({ image, raw, quick, against, threads, engine, signal }, face);
         face.answer(result);
-        tell(result, face);
+        tell(result, against, face);
         return result.damage.length === 0 ? 0 : EXIT_STATUS.DAMAGE;
       },
     });
@@ -64,7 +64,7 @@ function tellFiles({ set, unknownFiles, checkedBytes, damage }: VerifySetResult,
 
 const MAX_LINES = 20;
 
-function tell(result: VerifyResult, face: Face): void {
+function tell(result: VerifyResult, against: string | undefined, face: Face): void {
   if (result.damage.length > 0) {
     for (const text of result.damage.slice(0, MAX_LINES)) face.warn(`"${result.image}": ${text}`);
     const more = result.damage.length - MAX_LINES;
@@ -83,4 +83,5 @@ function tell(result: VerifyResult, face: Face): void {
       ? ''
       : ` in ${timeInWords(result.times.wallMs)}, ${rateInWords(result.plainBytes, result.times.wallMs)}`;
   face.say(`${result.image}: whole, ${result.codec}, ${roundSize(result.plainBytes)}${time}; ${proof}`);
+  if (against !== undefined) face.say(`"${against}" holds the same, byte for byte`);
 }

@@ -264,10 +264,10 @@ async function collectFiles(
     configPaths,
     signal,
   });
-  for (const { name, reason, kind } of found.missing) {
-    if (kind === 'absent') report.detail(`host file ${name}: ${reason}`);
-    else report.warn(`host file ${name}: ${reason}`);
-  }
+  const absent = found.missing.filter(({ kind }) => kind === 'absent').map(({ name }) => name);
+  if (absent.length > 0) report.detail(`this host has nothing for these host files: ${absent.join(', ')}`);
+  for (const { name, reason, kind } of found.missing)
+    if (kind !== 'absent') report.warn(`host file ${name}: ${reason}`);
   return found;
 }
 

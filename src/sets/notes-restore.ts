@@ -79,7 +79,8 @@ A rescue kit (${code('lifeboat-rescue-kit-*.tar.gz')}) lies beside the sets, if 
 
 ${block([
   'SET=$PWD',
-  command(`tar -xzf ${SET_PLACEHOLDER}/lifeboat-rescue-kit-*.tar.gz -C /root`, 'wherever it lies'),
+  command('KIT=$(ls -t ../../lifeboat-rescue-kit-*.tar.gz | head -n 1)', 'the newest, or wherever one lies'),
+  'tar -xzf "$KIT" -C /root',
   'cd /root/lifeboat-rescue-kit',
   './lifeboat verify "$SET"',
   `./lifeboat restore "$SET" -o ${DISK} --confirm ${DISK} --check`,

@@ -1,4 +1,5 @@
 import { realpathSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { type Mount, readMounts } from '../device/mounts.js';
 import { mountId } from '../device/same-disk.js';
 import { fromSystem, LifeboatError } from '../error.js';
@@ -12,16 +13,31 @@ import { fromSystem, LifeboatError } from '../error.js';
  */
 export function requireMount(directory: string, mountpoint?: string): Mount {
   try {
-    // Looking below it makes automount mount it.
-    statSync(`${directory}/.`);
-    const mount = readMounts().find(({ id }) => id === mountId(directory));
+    const nearest = nearestDirectory(directory);
+    const mount = readMounts().find(({ id }) => id === mountId(nearest));
     if (mount === undefined) throw new LifeboatError('FAILED', `Cannot tell what "${directory}" is mounted from`);
     judgeMount(directory, mount, mountpoint === undefined ? undefined : realpathSync(mountpoint));
-    return mount;
+    if (nearest === directory) return mount;
+    throw new LifeboatError('FAILED', `Cannot put a set in "${directory}": there is no such directory`, {
+      hint: `what it would be on is mounted; make it: mkdir -p "${directory}"`,
+    });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' && mountpoint !== undefined)
       throw notMounted(directory, `there is no "${mountpoint}"`, mountpoint);
     throw fromSystem(error, 'look at', directory);
+  }
+}
+
+/** Itself, or the first above it that is there. */
+function nearestDirectory(directory: string): string {
+  try {
+    // Looking below it makes automount mount it.
+    statSync(`${directory}/.`);
+    return directory;
+  } catch (error) {
+    const above = dirname(resolve(directory));
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === directory) throw error;
+    return nearestDirectory(above);
   }
 }
 

@@ -46,6 +46,12 @@ test('a real mount is found, through a link too', {
     assert.equal(requireMount(join(mountpoint, 'sets'), mountpoint).source, 'lifeboat-test');
     assert.equal(requireMount(join(base, 'link', 'sets'), join(base, 'link')).fsType, 'tmpfs');
     assert.throws(() => requireMount(base, mountpoint), { code: 'FAILED' });
+    // The share is there, and the directory on it is not yet.
+    for (const wanted of [mountpoint, undefined])
+      assert.throws(() => requireMount(join(mountpoint, 'new', 'sets'), wanted), {
+        message: /there is no such directory/,
+        hint: /mkdir -p ".*\/mnt\/new\/sets"/,
+      });
   } finally {
     await execa('umount', [mountpoint]);
   }
