@@ -12,17 +12,17 @@ export const FORGOTTEN = 'words that no image may hold';
 export const SWAP_AT = 41 * MIB;
 export const ROOT_AT = 73 * MIB;
 
-/** A loop device that looks like a host's disk: GPT, ESP, swap, ext4; nothing of it is mounted. */
+/** A loop device that looks like a host's disk: GPT, ESP, swap, ext4, and a free end; nothing of it is mounted. */
 export async function makeBootDisk(): Promise<Loop & { files: Map<string, Buffer> }> {
   const loop = await attachLoop(DISK_BYTES);
   try {
     const { device, directory, file } = loop;
     const fd = openSync(file, 'r+');
     const words = Buffer.alloc(MIB, `${FORGOTTEN}\n`);
-    const forgotten = [SWAP_AT + MIB, SWAP_AT + 20 * MIB, DISK_BYTES - 12 * MIB, DISK_BYTES - 3 * MIB];
+    const forgotten = [SWAP_AT + MIB, SWAP_AT + 20 * MIB, ROOT_AT + 140 * MIB, DISK_BYTES - 3 * MIB];
     for (const at of forgotten) writeSync(fd, words, 0, MIB, at);
     closeSync(fd);
-    const partitions = ['-n1:2048:+40M', '-t1:EF00', '-n2:0:+32M', '-t2:8200', '-n3:0:0', '-t3:8300'];
+    const partitions = ['-n1:2048:+40M', '-t1:EF00', '-n2:0:+32M', '-t2:8200', '-n3:0:+150M', '-t3:8300'];
     await execa('sgdisk', [...partitions, device]);
     await execa('partx', ['--add', device], { reject: false });
     for (let tries = 0; !existsSync(`${device}p3`); tries++) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { execa } from 'execa';
 import type { BootPlan, BootResult } from '../../src/sets/boot.js';
-import { noLoops } from '../device/loop.js';
+import { attachLoop, noLoops } from '../device/loop.js';
 import { DISK_BYTES, FORGOTTEN, makeBootDisk, ROOT_AT, SWAP_AT } from './boot-disk.js';
 import { directory, ends, lifeboat, MIB, namesIn, STATUS, sameBytes, start, until } from './program.js';
 
@@ -72,6 +72,23 @@ describe('boot', { skip: noLoops }, () => {
     await execa('e2fsck', ['-fn', `${larger}?offset=${ROOT_AT}`]);
   });
 
+  test('restore puts it on to a smaller disk, cutting the free end, only when it is told to', async (t) => {
+    const to = base(t);
+    const { set } = await made(to);
+    const restore = async (bytes: number, ...flags: string[]) => {
+      const target = await attachLoop(bytes);
+      t.after(() => target.detach());
+      const name = target.device.slice('/dev/'.length);
+      return { target, ran: await lifeboat(['restore', set, '-o', target.device, '--confirm', name, ...flags]) };
+    };
+    ends((await restore(DISK_BYTES - 24 * MIB)).ran, STATUS.noSpace, /--shrink-tail/);
+    ends((await restore(ROOT_AT + 140 * MIB, '--shrink-tail')).ran, STATUS.noSpace, /at least/);
+    const { target, ran } = await restore(DISK_BYTES - 24 * MIB, '--shrink-tail');
+    ends(ran, STATUS.done);
+    assert.match((await execa('sgdisk', ['--verify', target.device])).stdout, /No problems found/);
+    await execa('e2fsck', ['-fn', `${target.device}?offset=${ROOT_AT}`]);
+  });
+
   test('a dry run tells what would be saved, and makes nothing', async (t) => {
     const to = base(t);
     const ran = await lifeboat(boot(to, '--dry-run', '--json'));
@@ -79,7 +96,12 @@ describe('boot', { skip: noLoops }, () => {
     const plan = JSON.parse(ran.stdout) as BootPlan;
     assert.equal(plan.disk.path, disk.device);
     assert.ok(plan.dataBytes < 40 * MIB);
-    assert.deepEqual(plan.leftOut.map(({ reason }) => reason).sort(), ['swap', 'unused blocks', 'unused blocks']);
+    assert.deepEqual(plan.leftOut.map(({ reason }) => reason).sort(), [
+      'gap',
+      'swap',
+      'unused blocks',
+      'unused blocks',
+    ]);
     assert.deepEqual(namesIn(to), []);
   });
 
