@@ -70,7 +70,8 @@ function bind() {
   };
 }
 
-function systemError(errno: number, syscall: string): NodeJS.ErrnoException {
+/** What errno says, as Node says it. */
+export function systemError(errno: number, syscall: string): NodeJS.ErrnoException {
   const [code, words] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
   return Object.assign(new Error(`${code}: ${words}, ${syscall}`), { code, errno: -errno, syscall });
 }
@@ -86,7 +87,7 @@ function check(result: number, syscall: string): number {
 }
 
 /** Runs `start` off the main thread and again whenever a signal interrupts it. Resolves with 0 or the errno. */
-function runAside(start: (done: (failure: unknown, result: number) => void) => void): Promise<number> {
+export function runAside(start: (done: (failure: unknown, result: number) => void) => void): Promise<number> {
   return new Promise((resolve, reject) => {
     const attempt = (): void =>
       start((failure, result) => {
