@@ -22,10 +22,10 @@ function build(yargs: Argv) {
     .option('disk', { type: 'string', requiresArg: true, describe: 'Boot disk to save (default: the one under /)' });
   return withPaceOptions(withCodecOptions(named, CODECS))
     .option('snapshot', {
-      choices: ['auto', 'lvm', 'none'] as const,
+      choices: ['auto', 'lvm', 'btrfs', 'none'] as const,
       defaultDescription: 'auto',
       requiresArg: true,
-      describe: 'auto: LVM snapshots where there is room; lvm: nothing else will do',
+      describe: 'auto: LVM snapshots where there is room, btrfs held still; lvm, btrfs: nothing else will do',
     })
     .option('require-consistent', {
       type: 'boolean',

@@ -1,4 +1,4 @@
-import { type Item, ITEM, malformed, number64, type Superblock } from './btrfs-format.js';
+import { ITEM, type Item, malformed, number64, type Superblock } from './btrfs-format.js';
 import type { UsedRange } from './used-blocks.js';
 
 /** A range of btrfs's own addresses, and where on the device it lies: once, or twice the same. */

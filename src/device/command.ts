@@ -5,7 +5,7 @@ import { LifeboatError } from '../error.js';
  * What every program is started with, and nothing else of our own environment: vzdump gives its hooks no PATH at all, and
  * a translated message or a decimal comma is not what a parser knows. LVM complains of each descriptor it inherits.
  */
-const ENVIRONMENT = {
+export const ENVIRONMENT = {
   LC_ALL: 'C',
   PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
   LVM_SUPPRESS_FD_WARNINGS: '1',

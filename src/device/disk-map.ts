@@ -11,9 +11,17 @@ export interface VolumeContent {
   /** Sorted; undefined if all of it has to be read. */
   used: UsedRange[] | undefined;
   /** A snapshot or copy that is read in its place; undefined: the disk itself. */
-  from: { fd: number; directFd: number | undefined; path: string } | undefined;
+  from: ContentSource | undefined;
   /** Why it is left out, "guests" or anything else; undefined if it is not. */
   excluded: string | undefined;
+}
+
+export interface ContentSource {
+  fd: number;
+  directFd: number | undefined;
+  path: string;
+  /** Sorted, on multiples of 4096: nothing else is read from it, but from the disk itself. Undefined: all is read from it. */
+  only?: UsedRange[];
 }
 
 export interface PhysicalVolumeOnDisk {
@@ -258,10 +266,25 @@ function* usedPieces(
     if (to <= from) continue;
     if (from > done) yield { kind: 'zero', start: done + onDisk, end: from + onDisk, why };
     if (source === undefined) yield { kind: 'disk', start: from + onDisk, end: to + onDisk };
-    else yield { kind: 'from', start: from + onDisk, end: to + onDisk, from: { ...source, offset: from } };
+    else yield* takenPieces(source, from, to, onDisk);
     done = to;
   }
   if (done < end) yield { kind: 'zero', start: done + onDisk, end: end + onDisk, why };
+}
+
+function* takenPieces(source: ContentSource, start: number, end: number, onDisk: number): Generator<Piece> {
+  const { fd, directFd, path, only = [{ offset: start, length: end - start }] } = source;
+  let done = start;
+  for (let i = firstBehind(only, start); i < only.length; i++) {
+    const { offset, length } = only[i] as UsedRange;
+    if (offset >= end) break;
+    const [from, to] = [Math.max(done, offset), Math.min(end, offset + length)];
+    if (to <= from) continue;
+    if (from > done) yield { kind: 'disk', start: done + onDisk, end: from + onDisk };
+    yield { kind: 'from', start: from + onDisk, end: to + onDisk, from: { fd, directFd, path, offset: from } };
+    done = to;
+  }
+  if (done < end) yield { kind: 'disk', start: done + onDisk, end: end + onDisk };
 }
 
 /** The first range that ends, widened, behind an offset. A volume in thousands of segments must not walk all each time. */

@@ -1,12 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { closeSync, constants, ftruncateSync, openSync, read, unlinkSync, write } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { fromSystem, LifeboatError } from '../error.js';
 import { alignedBuffer, flushDeviceCache } from '../native/libc.js';
 import { runCommand } from './command.js';
 import { DIRECT_ALIGNMENT_BYTES } from './direct.js';
 import { freeze, mayFreeze } from './freeze.js';
+import { readWhole, writeWhole } from './read-whole.js';
+import { createScratchCopy } from './scratch-copy.js';
 import { openSource, type Source } from './source.js';
 import type { UsedRange } from './used-blocks.js';
 
@@ -45,9 +42,6 @@ export interface SettleOptions {
   say(text: string): void;
 }
 
-const readAt = promisify(read);
-const writeAt = promisify(write);
-
 const BLOCK_BYTES = 1024 ** 2;
 /** Each pass but the first only finds what changed since the one before. */
 const MOST_PASSES = 6;
@@ -64,7 +58,7 @@ export async function settle(options: SettleOptions): Promise<SettledCopy> {
   const { device, mountpoint, directory, ownPaths, signal, say } = options;
   const source = await openSource(device, signal);
   try {
-    const copy = createCopy(directory, source.sizeBytes);
+    const copy = createScratchCopy(directory, source.sizeBytes);
     try {
       const work: Work = {
         options,
@@ -154,49 +148,6 @@ async function copyBlock({ options, source, copyFd, buffers }: Work, offset: num
   await readWhole(isAligned ? (source.directFd ?? source.fd) : source.fd, now, offset, options.device);
   await readWhole(copyFd, before, offset, options.directory);
   if (now.equals(before)) return false;
-  try {
-    for (let done = 0; done < length; )
-      done += (await writeAt(copyFd, now, done, length - done, offset + done)).bytesWritten;
-  } catch (error) {
-    throw fromSystem(error, 'write', options.directory, offset);
-  }
+  await writeWhole(copyFd, now, offset, options.directory);
   return true;
-}
-
-async function readWhole(fd: number, buffer: Buffer, offset: number, path: string): Promise<void> {
-  let done = 0;
-  while (done < buffer.length) {
-    const { bytesRead } = await readAt(fd, buffer, done, buffer.length - done, offset + done).catch((error) => {
-      throw fromSystem(error, 'read', path, offset + done);
-    });
-    if (bytesRead === 0)
-      throw new LifeboatError('FAILED', `Cannot read "${path}" at offset ${offset + done}: it ends there`, {
-        hint: 'was it changed meanwhile? Run this again',
-      });
-    done += bytesRead;
-  }
-}
-
-function createCopy(directory: string, sizeBytes: number): Pick<SettledCopy, 'fd' | 'path' | 'sizeBytes' | 'close'> {
-  const path = join(directory, `.lifeboat-settled-${randomBytes(6).toString('hex')}`);
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
-  } catch (error) {
-    throw fromSystem(error, 'create', path);
-  }
-  let isOpen = true;
-  const close = () => {
-    if (isOpen) closeSync(fd);
-    isOpen = false;
-  };
-  try {
-    // Without a name nothing is left of it when we are killed.
-    unlinkSync(path);
-    ftruncateSync(fd, sizeBytes);
-  } catch (error) {
-    close();
-    throw fromSystem(error, 'prepare', path);
-  }
-  return { fd, path, sizeBytes, close };
 }

@@ -19,7 +19,7 @@ const SMALLEST_GAP_BYTES = 32 * 1024;
 /** Beyond that, larger gaps are read along too. */
 const MOST_RANGES = 500_000;
 /** Boot code, and the first superblock of every kind, whatever a map says of it. */
-const HEAD_BYTES = 64 * 1024;
+export const HEAD_BYTES = 64 * 1024;
 /** Copies of btrfs's superblock, which are in no allocation tree. */
 const BTRFS_COPIES_AT = [64 * 1024 ** 1, 64 * 1024 ** 2, 256 * 1024 ** 3];
 
@@ -108,10 +108,21 @@ function withKnownPlaces(used: UsedRange[], facts: FilesystemFacts, sizeBytes: n
   const places = [{ offset: 0, length: HEAD_BYTES }];
   if (facts.type === 'btrfs') for (const offset of BTRFS_COPIES_AT) places.push({ offset, length: 4096 });
   const inside = places.filter((place) => place.offset < sizeBytes);
-  return joinUsed(
-    [...used, ...inside].sort((a, b) => a.offset - b.offset),
-    sizeBytes,
-  );
+  return joinedRanges([...used, ...inside], sizeBytes);
+}
+
+/** Ranges in any order as used ranges are wanted: sorted, widened to multiples of 4096, small gaps closed. */
+export function joinedRanges(ranges: readonly UsedRange[], sizeBytes: number): UsedRange[] {
+  return bounded(joinUsed(sorted(ranges), sizeBytes), sizeBytes);
+}
+
+/** The same, with no gap closed. */
+export function exactRanges(ranges: readonly UsedRange[], sizeBytes: number): UsedRange[] {
+  return joinUsed(sorted(ranges), sizeBytes, 1);
+}
+
+function sorted(ranges: readonly UsedRange[]): UsedRange[] {
+  return [...ranges].sort((a, b) => a.offset - b.offset);
 }
 
 /**
@@ -151,9 +162,9 @@ function bounded(used: UsedRange[], sizeBytes: number): UsedRange[] {
   return few;
 }
 
-function joinUsed(sorted: UsedRange[], sizeBytes: number, gapBytes = SMALLEST_GAP_BYTES): UsedRange[] {
+function joinUsed(ordered: UsedRange[], sizeBytes: number, gapBytes = SMALLEST_GAP_BYTES): UsedRange[] {
   const joined: UsedRange[] = [];
-  for (const { offset, length } of sorted) addUsed(joined, offset, offset + length, sizeBytes, gapBytes);
+  for (const { offset, length } of ordered) addUsed(joined, offset, offset + length, sizeBytes, gapBytes);
   return joined;
 }
 

@@ -45,7 +45,7 @@ export interface BootOptions {
   threads: number;
   bwlimitKiBps: number;
   ionice: number | undefined;
-  snapshot: 'auto' | 'lvm' | 'none';
+  snapshot: 'auto' | 'lvm' | 'btrfs' | 'none';
   requireConsistent: boolean;
   includeGuests: boolean;
   exclude: readonly string[];

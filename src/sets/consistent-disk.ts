@@ -1,5 +1,6 @@
 import { nodePath, partitionsOf, readAttribute } from '../device/block-tree.js';
 import type { BootDisk } from '../device/boot-disk.js';
+import { type HeldBtrfs, holdBtrfs } from '../device/btrfs-hold.js';
 import { type DiskMap, type DiskMapInput, diskMap, type VolumeContent } from '../device/disk-map.js';
 import { type FilesystemFacts, probeFilesystem, UNKNOWN } from '../device/filesystem.js';
 import { type LogicalVolume, type Lvm, readLvm } from '../device/lvm.js';
@@ -21,7 +22,7 @@ import { physicalVolumesOn, readMetadata } from './physical-volumes.js';
 
 export interface ConsistentDiskOptions extends GuestPolicy {
   disk: BootDisk;
-  snapshot: 'auto' | 'lvm' | 'none';
+  snapshot: 'auto' | 'lvm' | 'btrfs' | 'none';
   /** Refuse rather than save a mounted file system as after a crash. */
   requireConsistent: boolean;
   /** Nothing is made or removed, on the disk or elsewhere. */
@@ -43,9 +44,12 @@ export interface ConsistentDisk {
   partitionFacts: Map<number, FilesystemFacts>;
   volumeFacts: Map<string, FilesystemFacts>;
   warnings: string[];
-  /** Rejects when a snapshot overflows. Never resolves. */
+  /** Rejects when a snapshot overflows, or fills its file system. Never resolves. */
   watched: Promise<never>;
-  /** Whether anybody but us has changed LVM's metadata meanwhile, in words; undefined if not. */
+  /**
+   * Whether anybody but us has changed LVM's metadata meanwhile, in words; undefined if not.
+   * @throws LifeboatError FAILED if what was read cannot be relied on
+   */
   changedMeanwhile(): Promise<string | undefined>;
   /** Removes snapshots and copies. Nothing may be reading any more. Idempotent. */
   release(): Promise<void>;
@@ -125,11 +129,13 @@ async function prepare(
   }
   for (const [index, entry] of pvs.entries()) pvs[index] = leavingPoolsInactive(entry, lvm, warn);
 
+  refuseWithoutBtrfs(options, table);
+  const btrfs: HeldBtrfs[] = [];
   const partitions = new Map<number, VolumeContent>();
   const partitionFacts = new Map<number, FilesystemFacts>();
   for (const partition of table.partitions) {
     if (partition.role === 'extended' || volumes.some((owned) => owned.partition === partition.number)) continue;
-    const found = await partitionContent(partition, options, readDisk, warn, say, closing);
+    const found = await partitionContent(partition, options, readDisk, { warn, say, closing, btrfs });
     partitions.set(partition.number, found.content);
     partitionFacts.set(partition.number, found.content.facts);
     if (found.coveredDevice !== undefined) covered.add(found.coveredDevice);
@@ -149,22 +155,26 @@ async function prepare(
     partitionFacts,
     volumeFacts,
     warnings,
-    watched: holder?.watched ?? new Promise<never>(() => undefined),
-    changedMeanwhile: async () => lvmChanges(lvm, await readLvm(signal), groups, holder?.snapshots ?? []),
+    watched: Promise.race([...btrfs, ...(holder === undefined ? [] : [holder])].map(({ watched }) => watched)),
+    changedMeanwhile: async () => {
+      for (const held of btrfs) await held.proveUntouched();
+      return lvmChanges(lvm, await readLvm(signal), groups, holder?.snapshots ?? []);
+    },
     release,
   };
 }
 
 function refuseOrWarn({ requireConsistent }: ConsistentDiskOptions, warn: (text: string) => void): void {
   const meaning =
-    'mounted file systems are read while they change, so the image is as the disk is after a power cut: journals repair ' +
-    'the file systems, databases in the middle of a write may need their own recovery';
+    'mounted file systems are read while they change, so their blocks come from different moments: ext4 and XFS are ' +
+    'repaired by journal and fsck, as a rule; a btrfs may not mount at all; files and databases that were written to ' +
+    'meanwhile may be damaged';
   if (requireConsistent) {
     throw new LifeboatError(
       'FAILED',
       `Cannot save a consistent state, and --require-consistent was given: ${meaning}`,
       {
-        hint: 'lifeboat doctor says what a snapshot lacks here (free extents in the volume group, as a rule)',
+        hint: 'the warnings above, and lifeboat doctor, say what a snapshot lacks here (free extents in the volume group, as a rule)',
       },
     );
   }
@@ -196,7 +206,7 @@ async function snapshotsOf(
   const { disk, snapshot, dryRun, signal } = options;
   if (dryRun) return undefined;
   const mounted = mountedVolumes(lvm, disk.mounts).filter(({ vg, role }) => groups.has(vg) && role === 'thick');
-  if (snapshot === 'none' || mounted.length === 0) {
+  if (snapshot === 'none' || snapshot === 'btrfs' || mounted.length === 0) {
     if (snapshot !== 'lvm') return undefined;
     throw new LifeboatError(
       'FAILED',
@@ -211,7 +221,7 @@ async function snapshotsOf(
   } catch (error) {
     signal.throwIfAborted();
     if (snapshot === 'lvm' || !(error instanceof LifeboatError)) throw error;
-    warn(`no snapshot: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}`);
+    warn(`no snapshot: ${inWords(error)}`);
     return undefined;
   }
 }
@@ -255,13 +265,19 @@ async function usedOf(
   return found.used;
 }
 
+interface PartitionWork {
+  warn(text: string): void;
+  say(text: string): void;
+  closing: (() => Promise<void> | void)[];
+  /** Takes what is held. */
+  btrfs: HeldBtrfs[];
+}
+
 async function partitionContent(
   partition: Partition,
   options: ConsistentDiskOptions,
   readDisk: ReadRange,
-  warn: (text: string) => void,
-  say: (text: string) => void,
-  closing: (() => Promise<void> | void)[],
+  { warn, say, closing, btrfs }: PartitionWork,
 ): Promise<{ content: VolumeContent; coveredDevice: string | undefined }> {
   const { disk, signal, scratchDirectory } = options;
   const { offset, sizeBytes } = partition;
@@ -278,6 +294,13 @@ async function partitionContent(
     const used = await usedOf(path, facts, sizeBytes, signal, say);
     return { content: { ...plain, used }, coveredDevice: undefined };
   }
+  if (mount.fsType === 'btrfs') {
+    const held = await btrfsOn(path, options, { warn, say });
+    if (held === undefined) return { content: plain, coveredDevice: undefined };
+    closing.push(() => held.release());
+    btrfs.push(held);
+    return { content: { ...plain, used: held.used, from: held.from }, coveredDevice: path };
+  }
   if (!isSmallBootPartition(mount.mountpoint) || options.dryRun) return { content: plain, coveredDevice: undefined };
   const copy: SettledCopy = await settle({
     device: path,
@@ -293,6 +316,37 @@ async function partitionContent(
   say(`${mount.mountpoint} (${path}, ${roundSize(sizeBytes)}) was ${copy.how}`);
   const from = { fd: copy.fd, directFd: copy.directFd, path: copy.path };
   return { content: { ...plain, used: copy.used, from }, coveredDevice: copy.how === 'changing' ? undefined : path };
+}
+
+/** Undefined where it is not wanted, or cannot be had and something less will do. */
+async function btrfsOn(
+  device: string,
+  { snapshot, dryRun, scratchDirectory, signal }: ConsistentDiskOptions,
+  { warn, say }: Pick<PartitionWork, 'warn' | 'say'>,
+): Promise<HeldBtrfs | undefined> {
+  if (dryRun || (snapshot !== 'auto' && snapshot !== 'btrfs')) return undefined;
+  try {
+    return await holdBtrfs({ device, directory: scratchDirectory, ownPaths: [], signal, say, warn });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (snapshot === 'btrfs' || !(error instanceof LifeboatError)) throw error;
+    warn(`${device} is not held still: ${inWords(error)}`);
+    return undefined;
+  }
+}
+
+function refuseWithoutBtrfs({ disk, snapshot }: ConsistentDiskOptions, table: PartitionTable): void {
+  if (snapshot !== 'btrfs') return;
+  const paths = partitionsOf(disk.name).map((name) => nodePath(name));
+  if (table.scheme !== 'none' && disk.mounts.some(({ device, fsType }) => fsType === 'btrfs' && paths.includes(device)))
+    return;
+  throw new LifeboatError('FAILED', `Cannot hold a btrfs still: none is mounted from a partition of "${disk.path}"`, {
+    hint: '--snapshot auto takes what there is',
+  });
+}
+
+function inWords({ message, hint }: LifeboatError): string {
+  return hint === undefined ? message : `${message} (${hint})`;
 }
 
 /** What is copied in whole before it is imaged has to be small and quiet. */
