@@ -1,19 +1,18 @@
 import { closeSync, existsSync, readFileSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, LifeboatError } from '../error.js';
-import { cancelScrub, isScrubbing, openSubvolume } from '../native/btrfs.js';
-import { type CopyWork, copyData, copySuperblocks, copyTreeBlocks, readSuperblock } from './btrfs-copy.js';
-import { FIRST_FREE, isSubvolume, malformed, type RootItem, TOP_SUBVOLUME } from './btrfs-format.js';
+import { isScrubbing, openSubvolume } from '../native/btrfs.js';
+import { type CopyWork, copyTreeBlocks, readSuperblock } from './btrfs-copy.js';
+import { isSubvolume, TOP_SUBVOLUME } from './btrfs-format.js';
+import { copyFrozen, heldRoots, notStill, rangesOf, refuseMoved } from './btrfs-moment.js';
+import { watchRoom } from './btrfs-room.js';
 import { type BtrfsSnapshots, holdBtrfsSnapshots, ownerOfName, reapBtrfsSnapshots } from './btrfs-snapshots.js';
-import { type Allocation, dataBeyond, dataOf, type Roots, readAllocation, readRoots } from './btrfs-state.js';
+import { dataOf, type Roots, readAllocation, readRoots } from './btrfs-state.js';
 import { runCommand } from './command.js';
-import { freezeGuarded } from './freeze-guard.js';
 import { liesOn } from './same-disk.js';
 import { createScratchCopy } from './scratch-copy.js';
 import { roundSize } from './sizes.js';
 import { openSource } from './source.js';
-import { exactRanges, HEAD_BYTES, joinedRanges, type UsedRange } from './used-blocks.js';
+import type { UsedRange } from './used-blocks.js';
 
 /** A mounted btrfs as it was at one moment, for as long as this run wants it. */
 export interface HeldBtrfs {
@@ -46,13 +45,7 @@ export interface HoldBtrfsOptions {
   warn(text: string): void;
 }
 
-/** Whoever wants to write waits so long at most; the guard thaws a little later, whatever happens to us. */
-const COPY_LIMIT_MS = 8000;
-const FROZEN_LIMIT_S = 10;
 const TRIES = 5;
-const WATCH_MS = 1500;
-const LEAST_FREE_SHARE = 0.02;
-const MOST_LEAST_FREE_BYTES = 512 * 1024 ** 2;
 
 /**
  * Holds a mounted btrfs of one device still. A snapshot of each subvolume keeps the data of files where they are; the
@@ -85,12 +78,12 @@ export async function holdBtrfs(options: HoldBtrfsOptions): Promise<HeldBtrfs> {
     closing.push(() => snapshots.release());
     await copyAhead(work);
     const roots = await rootsNow(work);
-    const held = heldRoots(roots, snapshots);
+    const held = heldRoots(roots, snapshots.names);
     const pinned = await dataOf({ ...work, isStill: true }, roots, held);
     refuseBusy(device, uuid);
     if (isScrubbing(topFd, roots.superblock.deviceId))
       throw notStill(device, 'it is being scrubbed, which a freeze would wait for');
-    const moment = await copyFrozen(work, topFd, { options, snapshots, held, pinned });
+    const moment = await copyFrozen(work, topFd, { device, names: snapshots.names, held, pinned }, options.warn);
 
     const watching = new AbortController();
     closing.push(() => watching.abort());
@@ -107,7 +100,7 @@ export async function holdBtrfs(options: HoldBtrfsOptions): Promise<HeldBtrfs> {
       watched,
       proveUntouched: async () => {
         await commit(topFd, signal);
-        refuseMoved(device, heldRoots(await rootsNow(work), snapshots), held);
+        refuseMoved(device, heldRoots(await rootsNow(work), snapshots.names), held);
       },
       release,
     };
@@ -174,159 +167,9 @@ async function snapshotAll(
   return holdBtrfsSnapshots(device, topFd, [...new Set(ids)], { signal, say: warn });
 }
 
-/** Where the trees of our snapshots begin, in their order. @throws LifeboatError FAILED if one is gone */
-function heldRoots({ roots, refs }: Roots, { names }: BtrfsSnapshots): RootItem[] {
-  return names.map((name) => {
-    const ref = refs.find((one) => one.parent === TOP_SUBVOLUME && one.directory === FIRST_FREE && one.name === name);
-    const root = roots.find(({ id, isDead }) => id === ref?.child && !isDead);
-    if (root !== undefined) return root;
-    throw new LifeboatError('FAILED', `The snapshot ${name} is gone: something else removed it`, {
-      hint: 'run this again',
-    });
-  });
-}
-
-interface Moment {
-  roots: Roots;
-  allocation: Allocation;
-  /** On the device: superblocks, and data that no snapshot holds. */
-  copied: UsedRange[];
-  /** What was read under the freeze. */
-  copiedBytes: number;
-  frozenMs: number;
-}
-
-interface Preparation {
-  options: HoldBtrfsOptions;
-  snapshots: BtrfsSnapshots;
-  held: RootItem[];
-  /** The addresses of the data that the snapshots hold. */
-  pinned: Float64Array;
-}
-
-/** Nothing of ours may write to the file system in here, be it a line of a log. */
-async function copyFrozen(work: CopyWork, topFd: number, preparation: Preparation): Promise<Moment> {
-  const { device, signal, warn } = preparation.options;
-  const startedAt = performance.now();
-  const frozen = await freezeGuarded(topFd, {
-    device,
-    limitS: FROZEN_LIMIT_S,
-    // A freeze waits for a scrub to end, for hours perhaps, and all who write wait for the freeze.
-    unblock: () => (cancelScrub(topFd) ? `a scrub of it was stopped: btrfs scrub resume ${device} goes on` : undefined),
-    signal,
-    say: warn,
-  });
-  const limit = AbortSignal.timeout(COPY_LIMIT_MS);
-  const read = { bytes: 0 };
-  let moment: Omit<Moment, 'frozenMs' | 'copiedBytes'>;
-  let isWhole = false;
-  try {
-    moment = await copyMoment({ ...work, isStill: true, read, signal: AbortSignal.any([signal, limit]) }, preparation);
-  } catch (error) {
-    if (signal.aborted || !limit.aborted) throw error;
-    throw tooSlow(device, read.bytes);
-  } finally {
-    isWhole = await frozen.thaw();
-  }
-  if (!isWhole) throw tooSlow(device, read.bytes);
-  const frozenMs = Math.round(performance.now() - startedAt);
-  refuseOtherSum(moment);
-  return { ...moment, copiedBytes: read.bytes, frozenMs };
-}
-
-async function copyMoment(
-  work: CopyWork,
-  { options, snapshots, held, pinned }: Preparation,
-): Promise<Omit<Moment, 'frozenMs' | 'copiedBytes'>> {
-  const { device } = options;
-  const roots = await readRoots(work);
-  const { chunks, superblock } = roots;
-  if (superblock.logRoot !== 0) throw notStill(device, 'it has a log of writes');
-  refuseMoved(device, heldRoots(roots, snapshots), held);
-  const allocation = await readAllocation(work, roots);
-  await copyTreeBlocks(work, chunks, superblock, allocation.trees);
-  // All of a chunk with trees is read from the copy.
-  const isAmongTrees = (address: number) => chunks.chunkOf(address, 1).hasTrees;
-  const copied = await copyData(work, chunks, dataBeyond(allocation.data, pinned, isAmongTrees));
-  copied.push(...(await copySuperblocks(work)));
-  const after = await readSuperblock(work);
-  if (after.generation !== superblock.generation) throw notStill(device, 'something else thawed it');
-  return { roots, allocation, copied };
-}
-
-function rangesOf(
-  { roots: { chunks, superblock }, allocation: { trees, data }, copied }: Moment,
-  sizeBytes: number,
-): { used: UsedRange[]; only: UsedRange[] } {
-  const used: UsedRange[] = [{ offset: 0, length: HEAD_BYTES }, ...copied];
-  for (const { address } of trees)
-    for (const offset of chunks.placesOf(address, superblock.nodeBytes))
-      used.push({ offset, length: superblock.nodeBytes });
-  for (let i = 0; i < data.length; i += 2) {
-    const [address = 0, length = 0] = [data[i], data[i + 1]];
-    for (const offset of chunks.placesOf(address, length)) used.push({ offset, length });
-  }
-  // What lies behind the file system is not known.
-  if (superblock.totalBytes < sizeBytes)
-    used.push({ offset: superblock.totalBytes, length: sizeBytes - superblock.totalBytes });
-  return { used: joinedRanges(used, sizeBytes), only: exactRanges([...copied, ...chunks.treeRanges()], sizeBytes) };
-}
-
-/** The superblock's own sum, which nothing here was read by. */
-function refuseOtherSum({
-  roots: { superblock },
-  allocation: { trees, data },
-}: Pick<Moment, 'roots' | 'allocation'>): void {
-  let bytes = trees.length * superblock.nodeBytes;
-  for (let i = 1; i < data.length; i += 2) bytes += data[i] as number;
-  if (bytes !== superblock.usedBytes)
-    throw malformed(`its trees list ${bytes} bytes in use, its superblock ${superblock.usedBytes}`);
-}
-
-function refuseMoved(device: string, now: readonly RootItem[], before: readonly RootItem[]): void {
-  const isSame = now.every(({ address, generation }, index) => {
-    return address === before[index]?.address && generation === before[index]?.generation;
-  });
-  if (isSame) return;
-  throw new LifeboatError('FAILED', `Cannot hold "${device}" still: what its snapshots hold was moved`, {
-    hint: 'run this when no balance is running (btrfs balance status /)',
-  });
-}
-
 function refuseBusy(device: string, uuid: string): void {
   const path = `/sys/fs/btrfs/${uuid}/exclusive_operation`;
   const operation = existsSync(path) ? readFileSync(path, 'utf8').trim() : 'none';
   if (operation === 'none') return;
   throw notStill(device, `it is moving data (${operation})`);
-}
-
-function notStill(device: string, why: string): LifeboatError {
-  return new LifeboatError('FAILED', `Cannot hold "${device}" still: ${why}`, { hint: 'run this again later' });
-}
-
-function tooSlow(device: string, readBytes: number): LifeboatError {
-  return new LifeboatError(
-    'FAILED',
-    `Cannot hold "${device}" still: to copy what changes took more than ${COPY_LIMIT_MS / 1000} s of a freeze (${roundSize(readBytes)} were read)`,
-    { hint: 'run this when less is written, or to a faster target' },
-  );
-}
-
-/** What is deleted meanwhile is not freed, for the snapshots have it. */
-async function watchRoom(topFd: number, device: string, signal: AbortSignal): Promise<never> {
-  const room = async () => {
-    const { bavail, blocks, bsize } = await statfs(`/proc/self/fd/${topFd}`);
-    return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
-  };
-  const { freeBytes: atFirstBytes } = await room();
-  const isPast = () => sleep(WATCH_MS, true, { signal }).catch(() => false);
-  while (await isPast()) {
-    const { freeBytes, sizeBytes } = await room();
-    const leastBytes = Math.min(MOST_LEAST_FREE_BYTES, sizeBytes * LEAST_FREE_SHARE, atFirstBytes / 2);
-    if (!signal.aborted && freeBytes < leastBytes)
-      throw new LifeboatError('NO_SPACE', `"${device}" is nearly full: ${roundSize(freeBytes)} are left`, {
-        hint: 'make room on it: snapshots of this run keep what is deleted while it runs',
-      });
-  }
-  return new Promise<never>(() => undefined);
 }

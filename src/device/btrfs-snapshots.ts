@@ -45,7 +45,7 @@ export function ownerOfName(name: string): Owner | undefined {
 }
 
 export interface BtrfsSnapshots {
-  /** In the order of the subvolumes. */
+  /** In the order of the subvolumes, without those that were deleted meanwhile. */
   names: string[];
   /**
    * Removes them, however the run ends: no signal stops it. Idempotent; within 5 s. What it cannot remove it says, and the
@@ -69,9 +69,10 @@ export async function holdBtrfsSnapshots(
   const world = { ...THIS_BTRFS, ...parts };
   const owner = thisProcess(world.proc);
   const names: string[] = [];
+  const begun: string[] = [];
   let released: Promise<void> | undefined;
   const release = () => {
-    released ??= removeAll(topFd, names, say, world).then(() => undefined);
+    released ??= removeAll(topFd, begun, say, world).then(() => undefined);
     return released;
   };
   try {
@@ -79,8 +80,8 @@ export async function holdBtrfsSnapshots(
       signal.throwIfAborted();
       const name = snapshotName(owner, id);
       // First of all: one whose creation fails half way is removed too.
-      names.push(name);
-      await create(device, topFd, id, name, world);
+      begun.push(name);
+      if (await create(device, topFd, id, name, world)) names.push(name);
     }
   } catch (error) {
     await release();
@@ -89,13 +90,17 @@ export async function holdBtrfsSnapshots(
   return { names, release };
 }
 
-async function create(device: string, topFd: number, id: number, name: string, world: BtrfsWorld): Promise<void> {
+/** @returns false if there is no such subvolume any more */
+async function create(device: string, topFd: number, id: number, name: string, world: BtrfsWorld): Promise<boolean> {
   let fd: number | undefined;
   try {
     fd = world.openSubvolume(device, id);
     await world.createSnapshot(topFd, name, fd);
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ETXTBSY')
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    if (code === 'ETXTBSY')
       throw new LifeboatError('FAILED', `Cannot snapshot subvolume ${id} of "${device}": a swap file in it is in use`, {
         hint: `swapoff before, or move the swap to a partition (btrfs subvolume list / shows subvolume ${id})`,
         cause: error,
