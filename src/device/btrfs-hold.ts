@@ -1,6 +1,7 @@
 import { closeSync, existsSync, readFileSync } from 'node:fs';
 import { fromSystem, LifeboatError } from '../error.js';
 import { isScrubbing, openSubvolume } from '../native/btrfs.js';
+import { KERNEL, nameOfNode } from './block-tree.js';
 import { type CopyWork, copyTreeBlocks, readSuperblock } from './btrfs-copy.js';
 import { isSubvolume, TOP_SUBVOLUME } from './btrfs-format.js';
 import { copyFrozen, heldRoots, notStill, rangesOf, refuseMoved } from './btrfs-moment.js';
@@ -8,6 +9,8 @@ import { watchRoom } from './btrfs-room.js';
 import { type BtrfsSnapshots, holdBtrfsSnapshots, ownerOfName, reapBtrfsSnapshots } from './btrfs-snapshots.js';
 import { dataOf, type Roots, readAllocation, readRoots } from './btrfs-state.js';
 import { runCommand } from './command.js';
+import { devicesOf } from './mount-devices.js';
+import { type Mount, readMounts } from './mounts.js';
 import { liesOn } from './same-disk.js';
 import { createScratchCopy } from './scratch-copy.js';
 import { roundSize } from './sizes.js';
@@ -67,6 +70,7 @@ export async function holdBtrfs(options: HoldBtrfsOptions): Promise<HeldBtrfs> {
     closing.push(() => copy.close());
     const work: CopyWork = { source, copy, known: new Map(), isStill: false, read: { bytes: 0 }, signal };
     const { uuid } = await readSuperblock(work);
+    refuseReadOnly(device);
     refuseBusy(device, uuid);
     const topFd = openTop(device);
     closing.push(() => closeSync(topFd));
@@ -117,6 +121,16 @@ function refuseOwnPaths({ device, directory, ownPaths }: HoldBtrfsOptions, rdev:
   throw new LifeboatError('FAILED', `Cannot freeze "${device}": "${own}", which this run writes to, lies on it`, {
     hint: 'save to another disk',
   });
+}
+
+/** To open a subvolume of it would make it writable. */
+function refuseReadOnly(device: string): void {
+  const name = nameOfNode(device);
+  const isMountOf = (mount: Mount) =>
+    mount.fsType === 'btrfs' && name !== undefined && devicesOf(mount, KERNEL).includes(name);
+  const mounts = readMounts().filter(isMountOf);
+  if (mounts.length === 0) throw notStill(device, 'it is not mounted');
+  if (mounts.some(({ isReadOnly }) => isReadOnly)) throw notStill(device, 'it is mounted read-only');
 }
 
 function openTop(device: string): number {

@@ -8,6 +8,8 @@ export interface Mount {
   mountpoint: string;
   fsType: string;
   source: string;
+  /** The file system itself, by whatever mount; absent if it is not. */
+  isReadOnly?: true;
 }
 
 /** One line of /proc/swaps. */
@@ -32,6 +34,7 @@ export function parseMountinfo(text: string): Mount[] {
         mountpoint: decodeOctal(mountpoint),
         fsType,
         source: decodeOctal(fields[tail + 2] ?? ''),
+        ...((fields[tail + 3] ?? '').split(',').includes('ro') ? { isReadOnly: true as const } : {}),
       },
     ];
   });

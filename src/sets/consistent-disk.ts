@@ -1,6 +1,6 @@
 import { nodePath, partitionsOf, readAttribute } from '../device/block-tree.js';
 import type { BootDisk } from '../device/boot-disk.js';
-import { type HeldBtrfs, holdBtrfs } from '../device/btrfs-hold.js';
+import type { HeldBtrfs } from '../device/btrfs-hold.js';
 import { type DiskMap, type DiskMapInput, diskMap, type VolumeContent } from '../device/disk-map.js';
 import { type FilesystemFacts, probeFilesystem, UNKNOWN } from '../device/filesystem.js';
 import { type LogicalVolume, type Lvm, readLvm } from '../device/lvm.js';
@@ -16,6 +16,7 @@ import type { RunReport } from '../image/report.js';
 import { alignedBuffer } from '../native/libc.js';
 import { readAt } from '../stream/read-at.js';
 import { type GuestPolicy, guestReason } from './guests.js';
+import { errorInWords, heldBtrfs, refuseWithoutBtrfs } from './held-btrfs.js';
 import { leavingPoolsInactive } from './inactive-pools.js';
 import { lvmChanges } from './lvm-changes.js';
 import { physicalVolumesOn, readMetadata } from './physical-volumes.js';
@@ -221,7 +222,7 @@ async function snapshotsOf(
   } catch (error) {
     signal.throwIfAborted();
     if (snapshot === 'lvm' || !(error instanceof LifeboatError)) throw error;
-    warn(`no snapshot: ${inWords(error)}`);
+    warn(`no snapshot: ${errorInWords(error)}`);
     return undefined;
   }
 }
@@ -295,7 +296,7 @@ async function partitionContent(
     return { content: { ...plain, used }, coveredDevice: undefined };
   }
   if (mount.fsType === 'btrfs') {
-    const held = await btrfsOn(path, options, { warn, say });
+    const held = await heldBtrfs(path, options, { warn, say });
     if (held === undefined) return { content: plain, coveredDevice: undefined };
     closing.push(() => held.release());
     btrfs.push(held);
@@ -316,37 +317,6 @@ async function partitionContent(
   say(`${mount.mountpoint} (${path}, ${roundSize(sizeBytes)}) was ${copy.how}`);
   const from = { fd: copy.fd, directFd: copy.directFd, path: copy.path };
   return { content: { ...plain, used: copy.used, from }, coveredDevice: copy.how === 'changing' ? undefined : path };
-}
-
-/** Undefined where it is not wanted, or cannot be had and something less will do. */
-async function btrfsOn(
-  device: string,
-  { snapshot, dryRun, scratchDirectory, signal }: ConsistentDiskOptions,
-  { warn, say }: Pick<PartitionWork, 'warn' | 'say'>,
-): Promise<HeldBtrfs | undefined> {
-  if (dryRun || (snapshot !== 'auto' && snapshot !== 'btrfs')) return undefined;
-  try {
-    return await holdBtrfs({ device, directory: scratchDirectory, ownPaths: [], signal, say, warn });
-  } catch (error) {
-    signal.throwIfAborted();
-    if (snapshot === 'btrfs' || !(error instanceof LifeboatError)) throw error;
-    warn(`${device} is not held still: ${inWords(error)}`);
-    return undefined;
-  }
-}
-
-function refuseWithoutBtrfs({ disk, snapshot }: ConsistentDiskOptions, table: PartitionTable): void {
-  if (snapshot !== 'btrfs') return;
-  const paths = partitionsOf(disk.name).map((name) => nodePath(name));
-  if (table.scheme !== 'none' && disk.mounts.some(({ device, fsType }) => fsType === 'btrfs' && paths.includes(device)))
-    return;
-  throw new LifeboatError('FAILED', `Cannot hold a btrfs still: none is mounted from a partition of "${disk.path}"`, {
-    hint: '--snapshot auto takes what there is',
-  });
-}
-
-function inWords({ message, hint }: LifeboatError): string {
-  return hint === undefined ? message : `${message} (${hint})`;
 }
 
 /** What is copied in whole before it is imaged has to be small and quiet. */

@@ -20,6 +20,12 @@ test('octal escapes in mountpoints and sources are decoded', () => {
   assert.equal(mount?.source, '/dev/x y');
 });
 
+test('a file system that is read-only is told from a read-only mount of one that is not', () => {
+  const [whole, mount] = parseMountinfo(`36 1 0:40 /@ / rw - btrfs /dev/sda3 ro,subvolid=256,subvol=/@
+37 1 0:40 /@ /mnt ro - btrfs /dev/sda3 rw,subvolid=256,subvol=/ro`);
+  assert.deepEqual([whole?.isReadOnly, mount?.isReadOnly], [true, undefined]);
+});
+
 test('a mountpoint named with a hyphen and an empty source are understood', () => {
   const [mount] = parseMountinfo('1 2 0:5 / - rw - tmpfs  rw');
   assert.deepEqual(mount, { id: 1, deviceNumber: '0:5', mountpoint: '-', fsType: 'tmpfs', source: '' });
