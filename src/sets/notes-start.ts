@@ -32,7 +32,26 @@ ${first}
 
 **It does not start?** From the live system, go into the restored system and put the boot loader on the disk again:
 
-${block(chrootLines(facts))}`;
+${block(chrootLines(facts))}${btrfsSnapshots(facts)}`;
+}
+
+/** They are in the image because it was made while they stood. */
+function btrfsSnapshots({ manifest, table, partitionFacts }: NotesFacts): string {
+  if (manifest.consistency !== 'snapshot') return '';
+  const numbers = table.partitions.map(({ number }) => number).filter((n) => partitionFacts.get(n)?.type === 'btrfs');
+  if (numbers.length === 0) return '';
+  return `
+
+The btrfs holds read-only snapshots that Lifeboat made to save it, named \`.lifeboat-...\`. They do no harm; the next
+\`lifeboat boot\` on the restored host removes them. By hand:
+
+${block(
+  numbers.flatMap((number) => [
+    `mount -o subvolid=5 ${partitionOf(number)} /mnt`,
+    'btrfs subvolume delete /mnt/.lifeboat-*-*-*-*',
+    'umount /mnt',
+  ]),
+)}`;
 }
 
 function efiLines(facts: NotesFacts): string[] {

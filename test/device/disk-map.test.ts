@@ -215,6 +215,33 @@ test('borders off a multiple of 4096 widen what is read of the disk itself', () 
   ]);
 });
 
+test('of a copy of some ranges only those are read, and the rest from the disk itself', () => {
+  const only = [
+    { offset: 64 * KIB, length: 4 * KIB },
+    { offset: 128 * KIB, length: 64 * KIB },
+    { offset: 400 * KIB, length: 4 * KIB },
+  ];
+  const used = [
+    { offset: 0, length: 160 * KIB },
+    { offset: 256 * KIB, length: 64 * KIB },
+  ];
+  const { extents } = diskMap({
+    sizeBytes: 4 * MIB,
+    table: gpt([partition(1, MIB, 2 * MIB)], 4 * MIB),
+    partitions: new Map([[1, content({ used, from: { ...SNAPSHOT, only } })]]),
+    pvs: [],
+  });
+  const inPartition = extents.filter(({ offset, kind }) => kind === 'data' && offset < 3 * MIB);
+  const from = (offset: number) => ({ ...SNAPSHOT, offset });
+  assert.deepEqual(inPartition, [
+    { kind: 'data', offset: 0, length: MIB + 64 * KIB },
+    { kind: 'data', offset: MIB + 64 * KIB, length: 4 * KIB, from: from(64 * KIB) },
+    { kind: 'data', offset: MIB + 68 * KIB, length: 60 * KIB },
+    { kind: 'data', offset: MIB + 128 * KIB, length: 32 * KIB, from: from(128 * KIB) },
+    { kind: 'data', offset: MIB + 256 * KIB, length: 64 * KIB },
+  ]);
+});
+
 test('input that does not hold together is refused', () => {
   const sizeBytes = 2 * MIB;
   const table = gpt([partition(1, MIB, 900 * KIB, 'lvm')], sizeBytes);

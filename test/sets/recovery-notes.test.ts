@@ -102,6 +102,15 @@ test('BIOS: nothing about EFI', () => {
   assert.doesNotMatch(boot, /efibootmgr|efivarfs|x86_64-efi/);
 });
 
+test('snapshots of ours in a restored btrfs: what removes them', async () => {
+  const facts = { ...notesFactsOf(), partitionFacts: new Map([[3, filesystem('btrfs', 'u')]]) };
+  const start = commandsOf(section(recoveryNotes(facts), '5.'));
+  has(start, 'mount -o subvolid=5 "$PART"3 /mnt\nbtrfs subvolume delete /mnt/.lifeboat-*-*-*-*\numount /mnt');
+  await execa('sh', ['-n', '-c', start]);
+  const crash = recoveryNotes({ ...facts, manifest: manifestOf({ consistency: 'crash' }) });
+  for (const notes of [crash, recoveryNotes(notesFactsOf())]) assert.doesNotMatch(notes, /subvolume delete/);
+});
+
 test('guests left out: the lines that make the pool anew, with its sizes', () => {
   const guests = commandsOf(section(recoveryNotes(notesFactsOf()), '6.'));
   has(guests, 'lvremove --force --force --yes pve/data');
