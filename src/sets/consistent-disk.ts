@@ -13,7 +13,7 @@ import { openSource, type Source } from '../device/source.js';
 import { type UsedRange, usedBlocks } from '../device/used-blocks.js';
 import { LifeboatError } from '../error.js';
 import type { RunReport } from '../image/report.js';
-import { alignedBuffer } from '../native/libc.js';
+import { alignedBuffer, flushDeviceCache } from '../native/libc.js';
 import { readAt } from '../stream/read-at.js';
 import { type GuestPolicy, guestReason } from './guests.js';
 import { errorInWords, heldBtrfs, refuseWithoutBtrfs } from './held-btrfs.js';
@@ -141,6 +141,9 @@ async function prepare(
     partitionFacts.set(partition.number, found.content.facts);
     if (found.coveredDevice !== undefined) covered.add(found.coveredDevice);
   }
+
+  // A partition off the borders of 4096 bytes is read through the disk's cache, which knows nothing of its partitions'.
+  if (btrfs.length > 0 && source.kind === 'block') flushDeviceCache(source.fd);
 
   const isInUse = disk.mounts.length > 0;
   const isCrash = disk.mounts.some(({ device }) => !covered.has(device));

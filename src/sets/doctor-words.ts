@@ -18,10 +18,12 @@ export function diagnosisInWords(diagnosis: Diagnosis): string[] {
     ...section(
       'Snapshots',
       snapshots.possible
-        ? snapshots.volumes.map(
-            ({ volume, originBytes, roomBytes }) =>
-              `${volume}, ${roundSize(originBytes)}: ${roundSize(roomBytes)} for what changes meanwhile`,
-          )
+        ? snapshots.volumes.length === 0
+          ? ['of each subvolume of / (btrfs), and a freeze of some hundred milliseconds']
+          : snapshots.volumes.map(
+              ({ volume, originBytes, roomBytes }) =>
+                `${volume}, ${roundSize(originBytes)}: ${roundSize(roomBytes)} for what changes meanwhile`,
+            )
         : [`none: ${snapshots.reason}`],
     ),
     ...section(

@@ -100,6 +100,8 @@ export async function examineHost(signal: AbortSignal, roots: KernelRoots = KERN
 export function outlookOf(boot: BootFinding | undefined, lvm: Lvm | undefined): SnapshotOutlook {
   const no = (reason: string, hint?: string) => ({ possible: false, reason, hint }) as const;
   if (boot === undefined) return no('the boot disk is not known');
+  // Each subvolume has a snapshot, which takes no room that would have to be set aside.
+  if (boot.root.layout === 'btrfs' && boot.disks.length === 1) return { possible: true, volumes: [] };
   if (boot.root.layout !== 'lvm') return no(`/ is not on LVM (${boot.root.device}, ${boot.root.fsType})`);
   if (lvm === undefined) return no('LVM could not be looked at');
   const mounted = mountedVolumes(

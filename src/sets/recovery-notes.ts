@@ -30,7 +30,7 @@ const CONSISTENCY = {
   snapshot: 'All of it is as it was at one moment.',
   still: 'Nothing changed it while it was read.',
   crash:
-    '**It is as after a power cut**: there was no snapshot, and the host went on writing while it was read. File systems repair themselves at the first start (let fsck run); databases may have lost the last minutes, and should be checked.',
+    '**It is no state of one moment**: there was no snapshot, and the host went on writing while it was read. ext4 and XFS are repaired at the first start, as a rule (let fsck run); a btrfs may not mount at all. Databases, and files that were written to meanwhile, may be damaged and should be checked.',
 } as const;
 
 function headSection({ manifest, host, place }: NotesFacts): string {

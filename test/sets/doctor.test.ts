@@ -57,18 +57,27 @@ test('a mounted volume that can have no snapshot does not keep the root from one
 });
 
 test('without a snapshot it is as after a power cut, and the reason is told', () => {
+  const btrfs = finding({ layout: 'btrfs', fsType: 'btrfs', device: '/dev/sda3' });
+  const mirror = { ...btrfs, disks: [...btrfs.disks, ...btrfs.disks] };
   const cases: [BootFinding, ReturnType<typeof lvmOf>, RegExp][] = [
     [finding(), lvmOf([group(3)], [ROOT]), /Cannot snapshot pve\/root: it takes 84.0 MiB/],
     [finding(), lvmOf([group(1000)], []), /lvs does not show \/dev\/mapper\/pve-root/],
     [finding(), lvmOf([group(1000)], [volume('root', GIB, { role: 'thin' })]), /it is a thin volume/],
     [finding({ layout: 'partition', device: '/dev/sda2' }), lvmOf([], []), /\/ is not on LVM \(\/dev\/sda2, ext4\)/],
-    [finding({ layout: 'btrfs', fsType: 'btrfs' }), lvmOf([], []), /\/ is not on LVM/],
+    [mirror, lvmOf([], []), /\/ is not on LVM/],
   ];
   for (const [boot, lvm, words] of cases) {
     const verdict = verdictOf(boot, outlookOf(boot, lvm), true);
     assert.equal(verdict.grade, 'crash');
     assert.match(verdict.words, words);
   }
+});
+
+test('a btrfs on one disk needs no LVM', () => {
+  const btrfs = finding({ layout: 'btrfs', fsType: 'btrfs', device: '/dev/sda3' });
+  const outlook = outlookOf(btrfs, undefined);
+  assert.deepEqual(outlook, { possible: true, volumes: [] });
+  assert.equal(verdictOf(btrfs, outlook, false).grade, 'consistent');
 });
 
 test('what only root can see is unknown, not impossible', () => {

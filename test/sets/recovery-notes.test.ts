@@ -206,7 +206,13 @@ test('what is bad about this set stands at its top', () => {
   });
   const head = recoveryNotes(facts).split('\n## ')[0] ?? '';
   const flat = head.replace(/\s+/g, ' ');
-  for (const part of ['as after a power cut', '/boot changed', 'not verified', '`/dev/sdb` too', 'ip is not installed'])
+  for (const part of [
+    'no state of one moment',
+    '/boot changed',
+    'not verified',
+    '`/dev/sdb` too',
+    'ip is not installed',
+  ])
     has(flat, part);
 });
 
