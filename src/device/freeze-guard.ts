@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LifeboatError } from '../error.js';
 import { ENVIRONMENT } from './command.js';
 
@@ -21,6 +22,9 @@ exit 3`;
 
 /** Freezing waits for what is being written. More than this is a file system under load, and none to stop. */
 const PATIENCE_MS = 5000;
+
+/** For a freeze that comes after all to be over again; it is not waited for longer, for a stop has 5 s. */
+const GRACE_MS = 1500;
 
 export interface Frozen {
   /**
@@ -92,12 +96,15 @@ export async function freezeGuarded(directoryFd: number, options: FreezeOptions)
   if (first === 'frozen') return { thaw: () => (thawing ??= thaw()) };
   // It thaws at once should it come to freeze after all.
   child.stdin?.end();
+  const unblocked = first === 'late' ? unblock?.() : undefined;
+  const grace = new AbortController();
+  await Promise.race([ended, sleep(GRACE_MS, undefined, { signal: grace.signal }).catch(() => undefined)]);
+  grace.abort();
   if (first === 'stopped') signal.throwIfAborted();
-  if (first === 'late') {
+  if (first === 'late')
     throw new LifeboatError('FAILED', `Cannot freeze ${device}: it still wrote after ${patienceMs / 1000} s`, {
-      hint: unblock?.() ?? 'run this when less is written',
+      hint: unblocked ?? 'run this when less is written',
     });
-  }
   throw new LifeboatError(
     'FAILED',
     `Cannot freeze ${device}: ${complaint.trim().split('\n').at(-1) || 'no reason given'}`,
