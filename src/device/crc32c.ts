@@ -1,6 +1,6 @@
 /** Castagnoli's polynomial, bits reversed (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78;
-/** Bytes that one step takes: eight tables make it four times as fast as one, 64 MiB in 0.1 s. */
+/** Bytes that one step takes, each by a table of its own: 64 MiB in 0.26 s. */
 const STEP_BYTES = 8;
 
 const TABLES = makeTables();
