@@ -45,7 +45,7 @@ _lifeboat_values() {
       esac
       ;;
     --engine) echo 'auto native portable' ;;
-    --snapshot) echo 'auto lvm none' ;;
+    --snapshot) echo 'auto lvm btrfs none' ;;
     --on-read-error) echo 'fail zero' ;;
     --ionice) echo '0 1 2 3 4 5 6 7 8' ;;
     --prune-backups) echo 'keep-all=1 keep-last= keep-daily= keep-weekly= keep-monthly= keep-yearly=' ;;

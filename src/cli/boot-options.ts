@@ -61,7 +61,7 @@ export function bootChoiceOf(flags: BootFlags, { config, path, exists }: ReadCon
       engine: flags.engine,
       threads: threadsOf(flags.threads ?? (boot.threads === 0 ? undefined : boot.threads)),
       ...paceOf({ bwlimit: flags.bwlimit ?? boot.bwlimit, ionice: flags.ionice ?? boot.ionice }),
-      snapshot: flags.snapshot ?? snapshotOf(boot.snapshot, path),
+      snapshot: flags.snapshot ?? boot.snapshot,
       requireConsistent: flags.requireConsistent ?? boot['require-consistent'],
       includeGuests: flags.includeGuests ?? boot['include-guests'],
       exclude: flags.exclude?.split(',').filter((name) => name !== '') ?? boot.exclude,
@@ -75,13 +75,6 @@ export function bootChoiceOf(flags: BootFlags, { config, path, exists }: ReadCon
     },
     keep: flags.pruneBackups === undefined ? parsePruneBackups(boot['prune-backups']) : keepOf(flags.pruneBackups),
   };
-}
-
-function snapshotOf(word: ReadConfig['config']['boot']['snapshot'], path: string): BootOptions['snapshot'] {
-  if (word !== 'btrfs') return word;
-  throw new LifeboatError('CONFIG', `${path}: boot.snapshot: this lifeboat makes no btrfs snapshots`, {
-    hint: 'write snapshot = "auto"',
-  });
 }
 
 function lockwaitOf(minutes: number): number {

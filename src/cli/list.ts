@@ -75,7 +75,7 @@ function notes({ state, broken, protected: isProtected, manifest }: FoundSet): s
   return [
     ...(state === 'good' ? [] : [`${state.toUpperCase()}: ${printable(broken ?? '')}`]),
     ...(isProtected ? ['protected'] : []),
-    ...(manifest?.consistency === 'crash' ? ['as after a power cut'] : []),
+    ...(manifest?.consistency === 'crash' ? ['read while it changed'] : []),
     ...(manifest?.guests === 'left out' ? ['without guests'] : []),
   ].join('; ');
 }

@@ -72,7 +72,7 @@ function head(set: FoundSet, now: Date): string[] {
 const CONSISTENCY = {
   snapshot: 'as at one moment (snapshot)',
   still: 'as it was: nothing changed it meanwhile',
-  crash: 'as after a power cut: there was no snapshot',
+  crash: 'read while it changed: there was no snapshot',
 } as const;
 
 function ratio({ plainBytes, imageSizeBytes }: SetManifest): string {
