@@ -128,7 +128,7 @@ async function killAndRunAgain(guest) {
   const after = await snapshots();
   check('it removes that snapshot, and its own', after === '', after);
   const history = await guest.run('tail -n 1 /var/lib/lifeboat/history.jsonl');
-  check('the history has it', /"outcome":"success"/.test(history) && /"consistency":"snapshot"/.test(history), history);
+  check('the history has it', /"exitStatus":0/.test(history) && /"consistency":"snapshot"/.test(history), history);
 }
 
 async function fetchSets(target, work) {
