@@ -59,6 +59,7 @@ describe('the command line', { concurrency: 2 }, () => {
       'boot',
       'config',
       'doctor',
+      'hook',
       'image',
       'list',
       'prune',
