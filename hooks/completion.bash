@@ -6,13 +6,14 @@ _lifeboat_flags() {
   local threads='--threads --engine'
   case $1 in
     image)
-      echo "$each $threads --output --compress --level --chunk --bwlimit --ionice --verify --no-sha256 --on-read-error --force --dry-run"
+      echo "$each $threads --output --compress --level --chunk --bwlimit --ionice --priority --kind --finish-by" \
+        "--verify --no-sha256 --on-read-error --force --dry-run"
       ;;
     verify) echo "$each $threads --quick --against --compress" ;;
     restore) echo "$each $threads --output --confirm --range --salvage --check --shrink-tail --force --compress --dry-run" ;;
     boot)
-      echo "$each $threads --to --disk --compress --level --bwlimit --ionice --snapshot --require-consistent --include-guests" \
-        "--exclude --require-mount --allow-same-disk --no-verify --no-rescue-kit --lockwait --prune-backups --no-notify --dry-run"
+      echo "$each $threads --to --disk --compress --level --bwlimit --ionice --priority --kind --finish-by --snapshot" \
+        "--require-consistent --include-guests --exclude --require-mount --allow-same-disk --no-verify --no-rescue-kit --lockwait --prune-backups --no-notify --dry-run"
       ;;
     prune)
       echo "$each --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-all --host --dry-run"
@@ -45,13 +46,15 @@ _lifeboat_values() {
       esac
       ;;
     --engine) echo 'auto native portable' ;;
+    --priority) echo 'speed balanced ratio' ;;
+    --kind) echo 'general database logs' ;;
     --snapshot) echo 'auto lvm btrfs none' ;;
     --on-read-error) echo 'fail zero' ;;
     --ionice) echo '0 1 2 3 4 5 6 7 8' ;;
     --prune-backups) echo 'keep-all=1 keep-last= keep-daily= keep-weekly= keep-monthly= keep-yearly=' ;;
     --disk) _lifeboat_disks /dev/ ;;
     --confirm) _lifeboat_disks ;;
-    -l | --level | -p | --threads | --chunk | --bwlimit | --range | --lockwait | --host | --exclude | --keep-*) ;;
+    -l | --level | -p | --threads | --chunk | --bwlimit | --range | --finish-by | --lockwait | --host | --exclude | --keep-*) ;;
     *) return 1 ;;
   esac
 }

@@ -3,8 +3,10 @@ import { type KeepOptions, parsePruneBackups } from '../config/prune-backups.js'
 import type { ReadConfig } from '../config/read-config.js';
 import { LifeboatError } from '../error.js';
 import type { EngineChoice } from '../image/choose-engine.js';
+import type { DataKind, Priority } from '../policy/facts.js';
 import type { BootOptions } from '../sets/boot.js';
 import { codecOf, naturalOf, paceOf, threadsOf } from './common-options.js';
+import { wishesOf } from './policy-options.js';
 
 /** As given on the command line; undefined, or left out: the configuration decides. */
 export interface BootFlags {
@@ -16,6 +18,9 @@ export interface BootFlags {
   engine: EngineChoice;
   bwlimit?: number | undefined;
   ionice?: number | undefined;
+  priority?: Priority | undefined;
+  kind?: DataKind | undefined;
+  finishBy?: string | undefined;
   snapshot?: BootOptions['snapshot'] | undefined;
   requireConsistent?: boolean | undefined;
   includeGuests?: boolean | undefined;
@@ -31,7 +36,7 @@ export interface BootFlags {
 }
 
 export interface BootChoice {
-  boot: Omit<BootOptions, 'signal' | 'onWait' | 'onStart'>;
+  boot: Omit<BootOptions, 'signal' | 'onWait' | 'onStart' | 'knowledge'>;
   keep: KeepOptions;
 }
 
@@ -61,6 +66,7 @@ export function bootChoiceOf(flags: BootFlags, { config, path, exists }: ReadCon
       engine: flags.engine,
       threads: threadsOf(flags.threads ?? (boot.threads === 0 ? undefined : boot.threads)),
       ...paceOf({ bwlimit: flags.bwlimit ?? boot.bwlimit, ionice: flags.ionice ?? boot.ionice }),
+      wishes: wishesOf(flags, boot),
       snapshot: flags.snapshot ?? boot.snapshot,
       requireConsistent: flags.requireConsistent ?? boot['require-consistent'],
       includeGuests: flags.includeGuests ?? boot['include-guests'],

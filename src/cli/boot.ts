@@ -8,6 +8,8 @@ import { bootOutlets } from './boot-outlets.js';
 import { withCodecOptions, withCommonOptions, withPaceOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
+import { readKnowledge } from './past-runs.js';
+import { withPolicyOptions } from './policy-options.js';
 import type { ChosenVerb } from './verb.js';
 
 const CODECS = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz'] as const;
@@ -20,7 +22,7 @@ function build(yargs: Argv) {
     )
     .option('to', { type: 'string', requiresArg: true, describe: 'Directory that keeps the sets (default: boot.to)' })
     .option('disk', { type: 'string', requiresArg: true, describe: 'Boot disk to save (default: the one under /)' });
-  return withPaceOptions(withCodecOptions(named, CODECS))
+  return withPolicyOptions(withPaceOptions(withCodecOptions(named, CODECS)))
     .option('snapshot', {
       choices: ['auto', 'lvm', 'btrfs', 'none'] as const,
       defaultDescription: 'auto',
@@ -83,7 +85,8 @@ export function addBoot(yargs: Argv, command: string, choose: (verb: ChosenVerb)
         const read = readConfig();
         const { boot, keep } = bootChoiceOf(argv, read);
         // With --quiet too: nobody should wonder for hours what a job in the night is at.
-        const options = { ...boot, signal, onWait: face.warn };
+        const knowledge = () => readKnowledge(read.config.history.directory, face.warn);
+        const options = { ...boot, knowledge, signal, onWait: face.warn };
         if (boot.dryRun) {
           const plan = await runBoot({ ...options, onStart: () => undefined }, face);
           face.answer(plan);

@@ -39,7 +39,7 @@ export function withCodecOptions<T, C extends string>(yargs: Argv<T>, choices: r
       choices,
       defaultDescription: 'auto',
       requiresArg: true,
-      describe: 'Codec; pigz and gzip are the same, auto is zstd',
+      describe: 'Codec; pigz and gzip are the same, auto goes by load, mostly zstd',
     })
     .option('level', {
       alias: 'l',
@@ -82,9 +82,9 @@ export function naturalOf(flag: string, value: number, max: number): number {
   throw new LifeboatError('USAGE', `${flag} takes 0 to ${max}, not ${value}`);
 }
 
-/** `auto` is zstd: near the best of both speed and ratio on most hosts. */
-export function codecOf(given: string | undefined): CodecName {
-  return given === undefined || given === 'auto' ? 'zstd' : parseCodecName(given);
+/** `auto` is chosen by the run. */
+export function codecOf(given: string | undefined): CodecName | 'auto' {
+  return given === undefined || given === 'auto' ? 'auto' : parseCodecName(given);
 }
 
 /** A variable that is not set, in a script: yargs would take the empty text for 0. @throws LifeboatError USAGE */

@@ -1,7 +1,5 @@
 import type { Argv } from 'yargs';
-import { codecByName } from '../codec/index.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
-import { chooseEncoder } from '../image/choose-engine.js';
 import { MAX_CHUNK_BYTES, runImage } from '../image/image.js';
 import type { ImageOptions } from '../image/image-options.js';
 import { imageSummary } from '../image/summary.js';
@@ -15,11 +13,15 @@ import {
   withThreadOptions,
 } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
+import { readKnowledge } from './past-runs.js';
+import { wishesOf, withPolicyOptions } from './policy-options.js';
 import { parseSize } from './sizes.js';
 import type { ChosenVerb } from './verb.js';
 
 const CODEC_CHOICES = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz', 'bzip2', 'none'] as const;
 const MIN_CHUNK_BYTES = 4096;
+/** As the configuration has it by default: reading that would cost each image 30 ms of zod. */
+const HISTORY_DIRECTORY = '/var/lib/lifeboat';
 
 function build(yargs: Argv) {
   const named = withThreadOptions(withCommonOptions(yargs))
@@ -37,7 +39,7 @@ function build(yargs: Argv) {
     requiresArg: true,
     describe: 'Plaintext per frame: 4KiB to 64MiB (default 4MiB, zstd 8MiB, gzip 1MiB)',
   });
-  return withPaceOptions(coded)
+  return withPolicyOptions(withPaceOptions(coded))
     .option('verify', {
       type: 'boolean',
       default: false,
@@ -60,48 +62,41 @@ function build(yargs: Argv) {
 export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
   return yargs.command(command, 'Make an image of a disk', build, (argv) => {
     const codec = codecOf(argv.compress);
+    const out = argv.output;
     const options: Omit<ImageOptions, 'signal'> = {
       source: argv.source,
-      out: argv.output,
+      out,
       codec,
       level: argv.level,
       engine: argv.engine,
       threads: threadsOf(argv.threads),
       chunkBytes: chunkOf(argv.chunk),
       ...paceOf(argv),
+      wishes: wishesOf(argv),
+      yields: codec === 'auto',
       verify: argv.verify,
       sha256: argv.sha256,
       onReadError: argv.onReadError,
       force: argv.force,
       dryRun: argv.dryRun,
     };
-    if (options.out === '') throw new LifeboatError('USAGE', 'The name after -o is empty');
-    if (argv.json && options.out === '-') {
+    if (out === '') throw new LifeboatError('USAGE', 'The name after -o is empty');
+    if (argv.json && out === '-') {
       throw new LifeboatError('USAGE', '--json and -o - both want stdout');
     }
     choose({
       options: argv,
       async action({ face, signal }) {
-        const result = await runImage({ ...options, signal }, face);
-        if (result === undefined) {
-          const name = codecByName(codec);
-          const level = options.level ?? name.defaultLevel;
-          const engine = chooseEncoder(name, options.engine, level);
-          face.say(
-            `would image ${options.source} to ${options.out} with ${codec} ${level}, ${engine} engine, ${options.threads} threads`,
-          );
-          face.answer({
-            dryRun: true,
-            source: options.source,
-            out: options.out,
-            codec,
-            level,
-            engine,
-            threads: options.threads,
-          });
+        const { source } = options;
+        const knowledge = () => readKnowledge(HISTORY_DIRECTORY, face.detail);
+        const result = await runImage({ ...options, knowledge, signal }, face);
+        if ('dryRun' in result) {
+          const { codec, level, engine, threads } = result;
+          face.say(`would image ${source} to ${out} with ${codec} ${level}, ${engine} engine, ${threads} threads`);
+          face.answer({ dryRun: true, source, out, codec, level, engine, threads });
           return 0;
         }
-        face.say(`${options.source} -> ${options.out}`);
+        face.say(`${source} -> ${out}`);
         for (const line of imageSummary(result.manifest)) face.say(line);
         face.answer({ out: result.out, ...result.manifest });
         return result.partial ? EXIT_STATUS.PARTIAL : 0;

@@ -12,6 +12,8 @@ export interface Encoder {
    * @returns the frame's length in bytes
    */
   encode(plain: Buffer, out: Buffer): number | Promise<number>;
+  /** Another level from the next frame on; undefined where a codec keeps the one that it was made with. */
+  setLevel?(level: number): void;
   close(): void;
 }
 

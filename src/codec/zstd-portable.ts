@@ -29,9 +29,13 @@ const CHECKSUM_BYTES = 4;
 export async function createPortableEncoder(level: number): Promise<Encoder> {
   const xxhash = await loadXxhash();
   const { compress } = loadZstdPackage();
+  let levelNow = level;
   return {
+    setLevel(to) {
+      levelNow = to;
+    },
     async encode(plain, out) {
-      const foreign = await compress(plain, level);
+      const foreign = await compress(plain, levelNow);
       const { value, bytes } = walkFrame('zstd', walkZstdHeader(), foreign);
       if (value.hasChecksum)
         throw cannotEncode('zstd', `${ZSTD_PACKAGE} writes checksums, which this version does not expect`);

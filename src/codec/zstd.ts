@@ -42,8 +42,8 @@ export const zstd: Codec = {
 };
 
 function createNativeEncoder(level: number): Encoder {
-  const { compress, close } = createZstdCompressor(level);
-  return { encode: compress, close };
+  const { compress, setLevel, close } = createZstdCompressor(level);
+  return { encode: compress, setLevel, close };
 }
 
 function createNativeDecoder(): Decoder {

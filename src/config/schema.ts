@@ -1,5 +1,7 @@
 import * as z from 'zod';
 import { LifeboatError } from '../error.js';
+import { DATA_KINDS, PRIORITIES } from '../policy/facts.js';
+import { FINISH_BY } from '../policy/finish-by.js';
 import { DURATION } from './duration.js';
 import { parsePruneBackups } from './prune-backups.js';
 
@@ -36,6 +38,9 @@ const BOOT = z.strictObject({
   disk: path.optional(),
   compress: z.enum(['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz']).default('auto'),
   level: z.int().optional(),
+  priority: z.enum(PRIORITIES).default('balanced'),
+  kind: z.enum(DATA_KINDS).default('general'),
+  'finish-by': z.string().regex(FINISH_BY, 'takes a time of day, as in "06:30"').optional(),
   threads: z.int().min(0).max(256).default(0),
   bwlimit: z.int().min(0).default(0),
   ionice: z.int().min(0).max(8).default(7),

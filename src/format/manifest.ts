@@ -28,6 +28,7 @@ export interface Manifest {
     name: string;
     sizeBytes: number;
     codec: CodecName;
+    /** That of most of what was compressed, where it was changed meanwhile. */
     level: number;
     engine: EngineName;
     threads: number;
@@ -50,6 +51,13 @@ export interface Manifest {
     writeMs: number;
     writeWaitMs: number;
     bottleneck: string;
+  };
+  /** Where the codec was chosen by load: what was decided, the first at the start, and the numbers that decided. */
+  policy?: {
+    priority: string;
+    kind: string;
+    /** `atMs`: since the run began. At most 200. */
+    decisions: { atMs: number; what: string; why: string }[];
   };
   warnings: string[];
 }

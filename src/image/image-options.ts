@@ -1,14 +1,17 @@
 import type { CodecName } from '../codec/codec.js';
 import type { Extent } from '../device/extents.js';
 import type { Manifest } from '../format/manifest.js';
+import type { LoadCounts } from '../policy/load.js';
 import type { EngineChoice } from './choose-engine.js';
+import type { Knowledge, Wishes } from './plan-run.js';
 
 export interface ImageOptions {
   /** A block device, a file, or `-` for stdin. */
   source: string;
-  /** A file, or `-` for stdout. */
-  out: string;
-  codec: CodecName;
+  /** A file, or `-` for stdout; or the name that it gets once the codec is known. */
+  out: string | ((codec: CodecName) => string);
+  /** `auto`: chosen, and adapted while the run goes on. */
+  codec: CodecName | 'auto';
   /** Undefined: the codec's default. */
   level: number | undefined;
   engine: EngineChoice;
@@ -25,10 +28,21 @@ export interface ImageOptions {
   dryRun: boolean;
   /** The image may lie on the disk that it is made of. */
   allowSameDisk?: boolean;
+  /** What `auto` goes by. */
+  wishes?: Wishes;
+  /** Workers go when others need the processors. */
+  yields?: boolean;
+  /** Calibration and past runs, read only if they are needed. */
+  knowledge?: (() => Promise<Knowledge>) | undefined;
+  /** The host's counts of a while ago, from which `auto` learns how busy it is. */
+  loadSince?: LoadCounts | undefined;
   /** What is known of the source beforehand; undefined: everything is to be read, but for a file's holes. */
   known?: KnownSource;
   signal: AbortSignal;
 }
+
+/** Once it is decided what the image is and where it goes. */
+export type DecidedOptions = Omit<ImageOptions, 'out' | 'codec'> & { out: string; codec: CodecName };
 
 export interface KnownSource {
   /** From 0 to the source's size. */

@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs';
-import type { Codec, EngineName } from '../codec/codec.js';
+import type { CodecName, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import { deviceNumber, kernelName } from '../device/block-tree.js';
 import { checkExtents, type Extent, fileExtents, wholeExtent } from '../device/extents.js';
@@ -13,15 +13,18 @@ import { encodeRescueMap } from '../format/rescue-map.js';
 import { dropCache, setIoPriority } from '../native/libc.js';
 import { type ChunkSource, extentSource, streamSource } from '../stream/chunk-source.js';
 import { createRescuer, type Rescuer } from '../stream/rescue.js';
-import { type Saved, type SaveProgress, saveImage } from '../stream/save.js';
+import { type Saved, type SavePilot, type SaveProgress, saveImage } from '../stream/save.js';
 import { bottleneckOf } from '../stream/stages.js';
 import { preparePipe, STDIN } from '../stream/stdio.js';
 import { createThrottle } from '../stream/throttle.js';
 import { VERSION } from '../version.js';
 import { chooseEncoder } from './choose-engine.js';
-import type { ImageOptions } from './image-options.js';
+import { createDecisionLog, type DecisionLog, decisionInWords } from './decision-log.js';
+import type { DecidedOptions, ImageOptions } from './image-options.js';
 import { openImageFile } from './open-image.js';
 import { type ImageOutput, openOutput } from './output.js';
+import { createPilot } from './pilot.js';
+import { dataBytesOf, NO_WISHES, planRun, type RunPlan } from './plan-run.js';
 import type { RunReport } from './report.js';
 import { writeSidecars } from './sidecars.js';
 import { imageSummary } from './summary.js';
@@ -37,25 +40,21 @@ export interface ImageResult {
 /** Two frames' worth of memory for each thread must stay affordable; also what a slow codec needs to be stoppable. */
 export const MAX_CHUNK_BYTES = 64 * 1024 * 1024;
 
-interface Plan {
-  codec: Codec;
-  engine: EngineName;
+/** What a dry run would have done. */
+export interface ImagePlan {
+  dryRun: true;
+  codec: CodecName;
   level: number;
-  chunkBytes: number;
+  engine: EngineName;
   threads: number;
 }
 
+/** As the unit of systemd has it: beside a guest's thread one of ours gets a tenth of a processor. */
+const YIELDING_NICENESS = 10;
+
 /** Makes an image. It gets its name only when it is whole, and proven if that was asked for. */
-export async function runImage(options: ImageOptions, report: RunReport): Promise<ImageResult | undefined> {
-  const codec = codecByName(options.codec);
-  const level = options.level ?? codec.defaultLevel;
-  const plan: Plan = {
-    codec,
-    level,
-    engine: chooseEncoder(codec, options.engine, level),
-    chunkBytes: options.chunkBytes ?? codec.defaultChunkBytes,
-    threads: options.threads,
-  };
+export async function runImage(options: ImageOptions, report: RunReport): Promise<ImageResult | ImagePlan> {
+  refuseLevel(options);
   if (options.verify && options.out === '-') {
     throw new LifeboatError('USAGE', '--verify cannot read back what went to stdout', {
       hint: 'pipe it into "lifeboat verify -" at the other end',
@@ -63,24 +62,37 @@ export async function runImage(options: ImageOptions, report: RunReport): Promis
   }
   if (options.ionice !== undefined) setIoPriority(options.ionice);
   const source = options.source === '-' ? undefined : await openSource(options.source, options.signal);
+  let plan: RunPlan | undefined;
   try {
-    const output = await openOutput(options, source, report);
+    plan = await planRun(options, source);
+    const { codec, level, engine, threads } = plan;
+    const out = typeof options.out === 'string' ? options.out : options.out(codec.name);
+    const decided: DecidedOptions = { ...options, out, codec: codec.name };
+    const output = await openOutput(decided, source, report);
     try {
-      if (options.dryRun) return undefined;
-      return await saveTo(output, source, plan, options, report);
+      if (options.dryRun) return { dryRun: true, codec: codec.name, level, engine, threads };
+      return await saveTo(output, source, plan, decided, report);
     } finally {
       output.close();
     }
   } finally {
+    await plan?.settled;
     source?.close();
   }
+}
+
+/** Before anything is opened, as other flags that are wrong. */
+function refuseLevel({ codec, level, engine }: ImageOptions): void {
+  if (codec === 'auto') return;
+  const named = codecByName(codec);
+  chooseEncoder(named, engine, level ?? named.defaultLevel);
 }
 
 async function saveTo(
   output: ImageOutput,
   source: Source | undefined,
-  plan: Plan,
-  options: ImageOptions,
+  plan: RunPlan,
+  options: DecidedOptions,
   report: RunReport,
 ): Promise<ImageResult> {
   const warnings: string[] = [];
@@ -100,6 +112,17 @@ async function saveTo(
     options.onReadError === 'zero' && source !== undefined
       ? createRescuer(source.logicalSectorBytes, undefined, options.signal)
       : undefined;
+  const decisions = createDecisionLog(performance.now());
+  const { choice } = plan;
+  if (choice !== undefined) {
+    const first = {
+      atMs: performance.now(),
+      what: `${choice.codec} level ${choice.level}, ${choice.threads} threads`,
+      why: choice.reasons.join('; '),
+    };
+    decisions.add(first);
+    report.detail(decisionInWords({ ...first, atMs: 0 }));
+  }
   const progress: SaveProgress = { plainBytes: 0, writtenBytes: 0, zeroBytes: 0, skippedBytes: 0 };
   const stopFollowing = report.follow('image', () => ({
     doneBytes: progress.plainBytes,
@@ -110,8 +133,13 @@ async function saveTo(
   let saved: Saved;
   try {
     saved = await saveImage({
-      ...plan,
       codec: plan.codec.name,
+      engine: plan.engine,
+      level: plan.level,
+      chunkBytes: plan.chunkBytes,
+      threads: plan.threads,
+      pilot: pilotOf(plan, source, progress, decisions, options, report),
+      niceness: options.yields === true ? YIELDING_NICENESS : undefined,
       source: chunkSourceOf(source, rescuer, options),
       sink: output.sink,
       container: containerOf(plan.codec.name),
@@ -157,7 +185,7 @@ async function saveTo(
       name: output.name,
       sizeBytes: saved.writtenBytes,
       codec: plan.codec.name,
-      level: plan.level,
+      level: mostUsed(saved.bytesAtLevel) ?? plan.level,
       engine: plan.engine,
       threads,
       chunkBytes: plan.chunkBytes,
@@ -169,17 +197,57 @@ async function saveTo(
       verified: false,
     },
     timing: { ...timing, bottleneck: bottleneckOf(saved.times) },
+    ...policyOf(decisions, options),
     warnings,
   };
-  if (output.file !== undefined) await finishFile(output, manifest, options, report);
+  if (output.file !== undefined) await finishFile(output, manifest, decisions, options, report);
   return { out: options.out, manifest, partial: badRanges.length > 0 };
+}
+
+function pilotOf(
+  plan: RunPlan,
+  source: Source | undefined,
+  progress: SaveProgress,
+  decisions: DecisionLog,
+  { wishes = NO_WISHES, yields = false, bwlimitKiBps, known }: DecidedOptions,
+  report: RunReport,
+): SavePilot | undefined {
+  if (plan.choice === undefined && !yields) return undefined;
+  const startMs = performance.now();
+  const toRead = dataBytesOf(source, known);
+  return createPilot({
+    plan,
+    wishes,
+    yields,
+    bwlimitKiBps,
+    remainingBytes: () =>
+      toRead === undefined ? undefined : Math.max(0, toRead - (progress.plainBytes - progress.skippedBytes)),
+    onDecision(decision) {
+      decisions.add(decision);
+      report.detail(decisionInWords({ ...decision, atMs: decision.atMs - startMs }));
+    },
+  });
+}
+
+function policyOf(decisions: DecisionLog, { wishes = NO_WISHES }: DecidedOptions): Pick<Manifest, 'policy'> {
+  const entries = decisions.entries();
+  return entries.length === 0 ? {} : { policy: { priority: wishes.priority, kind: wishes.kind, decisions: entries } };
+}
+
+/** Undefined where nothing was compressed. */
+function mostUsed(bytesAtLevel: ReadonlyMap<number, number>): number | undefined {
+  return [...bytesAtLevel].reduce<[number, number] | undefined>(
+    (most, next) => (most === undefined || next[1] > most[1] ? next : most),
+    undefined,
+  )?.[0];
 }
 
 /** Everything durable and proven before any name appears; the image's own name comes last. */
 async function finishFile(
   output: ImageOutput,
   manifest: Manifest,
-  options: ImageOptions,
+  decisions: DecisionLog,
+  options: DecidedOptions,
   report: RunReport,
 ): Promise<void> {
   const { file } = output;
@@ -195,7 +263,11 @@ async function finishFile(
   const sidecars = await writeSidecars(file.finalPath, {
     sha256: manifest.image.sha256 ?? undefined,
     manifest: encodeManifest(manifest),
-    log: output.log([...manifest.warnings.map((text) => `warning: ${text}`), ...imageSummary(manifest)]),
+    log: output.log([
+      ...decisions.lines(),
+      ...manifest.warnings.map((text) => `warning: ${text}`),
+      ...imageSummary(manifest),
+    ]),
     map: badRanges.length === 0 ? undefined : encodeRescueMap(sizeBytes, badRanges),
   });
   try {
@@ -206,7 +278,12 @@ async function finishFile(
   }
 }
 
-async function provePartial(path: string, manifest: Manifest, options: ImageOptions, report: RunReport): Promise<void> {
+async function provePartial(
+  path: string,
+  manifest: Manifest,
+  options: DecidedOptions,
+  report: RunReport,
+): Promise<void> {
   const { engine, threads, signal } = options;
   const image = await openImageFile(path, { engine, raw: false, manifest, salvage: false, signal });
   try {
@@ -226,7 +303,7 @@ async function provePartial(path: string, manifest: Manifest, options: ImageOpti
 }
 
 /** The index of codecs whose files have no place for one. */
-function indexOf(plan: Plan, { table }: Saved): Buffer | undefined {
+function indexOf(plan: RunPlan, { table }: Saved): Buffer | undefined {
   if (containerOf(plan.codec.name).selfProving) return undefined;
   return encodeIndexBlock({ codec: plan.codec.name, chunkBytes: plan.chunkBytes, table });
 }
@@ -234,7 +311,7 @@ function indexOf(plan: Plan, { table }: Saved): Buffer | undefined {
 function chunkSourceOf(
   source: Source | undefined,
   rescuer: Rescuer | undefined,
-  { known, signal }: ImageOptions,
+  { known, signal }: DecidedOptions,
 ): ChunkSource {
   if (source === undefined) return streamSource(preparePipe(STDIN), 'stdin', signal);
   const { path, sizeBytes } = source;

@@ -8,7 +8,7 @@ import type { Source } from '../device/source.js';
 import { LifeboatError } from '../error.js';
 import { type ByteSink, fileSink, streamSink } from '../stream/byte-sink.js';
 import { preparePipe, STDOUT } from '../stream/stdio.js';
-import type { ImageOptions } from './image-options.js';
+import type { DecidedOptions } from './image-options.js';
 import { openWritable } from './open-writable.js';
 import {
   checkPartialFile,
@@ -40,7 +40,7 @@ const LONGEST_NAME_BYTES = 255;
 
 /** @throws LifeboatError before anything is written, where the image cannot or must not go there */
 export async function openOutput(
-  options: ImageOptions,
+  options: DecidedOptions,
   source: Source | undefined,
   report: RunReport,
 ): Promise<ImageOutput> {
@@ -74,7 +74,7 @@ export async function openOutput(
   return streamOutput(-1, out, options.signal, log, () => undefined);
 }
 
-function fileOutput(options: ImageOptions, log: ImageOutput['log']): ImageOutput {
+function fileOutput(options: DecidedOptions, log: ImageOutput['log']): ImageOutput {
   const file = createPartialFile(options.out, options.force);
   const sink = fileSink(file.fd, file.partialPath);
   return {
@@ -153,7 +153,7 @@ function onOwnDisk(what: string, source: Source): LifeboatError {
 const FAT_MAX_FILE_BYTES = 2 ** 32 - 1;
 
 /** Raw images need room for what is not a hole. Of the others only time tells, but for what FAT can never hold. */
-async function checkRoom(options: ImageOptions, source: Source | undefined, report: RunReport): Promise<void> {
+async function checkRoom(options: DecidedOptions, source: Source | undefined, report: RunReport): Promise<void> {
   if (source === undefined || source.sizeBytes === 0) return;
   const directory = dirname(options.out);
   if (statPath(directory) === undefined) return;

@@ -29,6 +29,7 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const F_SETPIPE_SZ = 1031;
 const MADV_HUGEPAGE = 14;
+const CLOCK_THREAD_CPUTIME_ID = 3;
 
 const IOPRIO_SET: Readonly<Record<string, number>> = { x64: 251, arm64: 30 };
 const IOPRIO_WHO_PROCESS = 1;
@@ -66,6 +67,7 @@ function bind() {
     fcntl: library.func('int fcntl(int fd, int command, long argument)'),
     _exit: library.func('void _exit(int status)'),
     madvise: library.func('int madvise(uint64_t address, size_t length, int advice)'),
+    clock_gettime: library.func('int clock_gettime(int clock, int64_t *time)'),
     syscall: library.func('long syscall(long number, long first, long second, long third)'),
   };
 }
@@ -238,6 +240,13 @@ export function setIoPriority(priority: number): void {
     const errno = libc().errno();
     if (codeOf(errno) !== 'ESRCH') throw systemError(errno, 'ioprio_set');
   }
+}
+
+/** Processor time that the calling thread has had, in ms: not counting what it waited for a processor. */
+export function threadCpuMs(): number {
+  const time = new BigInt64Array(2);
+  check(libc().clock_gettime(CLOCK_THREAD_CPUTIME_ID, time), 'clock_gettime');
+  return Number(time[0]) * 1000 + Number(time[1]) / 1e6;
 }
 
 /**

@@ -62,6 +62,8 @@ const MAGIC = 0xfd2f_b528;
 export interface ZstdCompressor {
   /** Writes one frame with content size and checksum. */
   compress(plain: Buffer, out: Buffer): number;
+  /** From the next frame on. */
+  setLevel(level: number): void;
   close(): void;
 }
 
@@ -74,6 +76,8 @@ const LEVEL_3_TUNING: readonly [parameter: number, value: number][] = [
   [WINDOW_LOG, 23],
   [CHAIN_LOG, 13],
 ];
+/** libzstd's own for the level. */
+const UNTUNED = 0;
 
 /** The window is capped by libzstd itself, which knows each frame's size beforehand. */
 export function createZstdCompressor(level: number): ZstdCompressor {
@@ -85,12 +89,16 @@ export function createZstdCompressor(level: number): ZstdCompressor {
     throw result === MEMORY_ALLOCATION ? outOfMemory('zstd') : cannotEncode('zstd', errorName(result));
   };
   // Parameters stay with the context from frame to frame.
-  check(setCParameter(context.get(), COMPRESSION_LEVEL, level));
-  if (level === 3)
-    for (const [parameter, value] of LEVEL_3_TUNING) check(setCParameter(context.get(), parameter, value));
+  const setLevel = (to: number): void => {
+    check(setCParameter(context.get(), COMPRESSION_LEVEL, to));
+    for (const [parameter, value] of LEVEL_3_TUNING)
+      check(setCParameter(context.get(), parameter, to === 3 ? value : UNTUNED));
+  };
+  setLevel(level);
   check(setCParameter(context.get(), CONTENT_SIZE_FLAG, 1));
   check(setCParameter(context.get(), CHECKSUM_FLAG, 1));
   return {
+    setLevel,
     compress: (plain, out) => check(compress2(context.get(), out, out.length, plain, plain.length)),
     close: context.close,
   };

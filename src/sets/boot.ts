@@ -11,10 +11,13 @@ import type { Manifest } from '../format/manifest.js';
 import { collectHostFiles, type HostFilesResult } from '../host/collect.js';
 import { readHostFacts } from '../host/host-facts.js';
 import type { EngineChoice } from '../image/choose-engine.js';
+import { countLoad } from '../image/host-counts.js';
 import { type ImageResult, runImage } from '../image/image.js';
+import type { Knowledge, Wishes } from '../image/plan-run.js';
 import type { RunReport } from '../image/report.js';
 import { imageSummary } from '../image/summary.js';
 import { verifyImage } from '../image/verify.js';
+import type { LoadCounts } from '../policy/load.js';
 import { VERSION } from '../version.js';
 import { chooseBootDisk } from './boot-disk-choice.js';
 import { type ConsistentDisk, openConsistentDisk } from './consistent-disk.js';
@@ -39,12 +42,16 @@ export interface BootOptions {
   to: string;
   /** Undefined: the disk that the host boots from. */
   disk: string | undefined;
-  codec: CodecName;
+  codec: CodecName | 'auto';
   level: number | undefined;
   engine: EngineChoice;
   threads: number;
   bwlimitKiBps: number;
   ionice: number | undefined;
+  /** What `auto` goes by. */
+  wishes: Wishes;
+  /** What `auto` can learn from runs before. */
+  knowledge?: (() => Promise<Knowledge>) | undefined;
   snapshot: 'auto' | 'lvm' | 'btrfs' | 'none';
   requireConsistent: boolean;
   includeGuests: boolean;
@@ -178,6 +185,7 @@ async function checkRoomFor(disk: BootDisk, dataBytes: number, { to, signal }: B
 async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunReport): Promise<BootResult> {
   const { disk, finding, startedAt } = run;
   const { signal } = options;
+  const loadSince = countLoad();
   // Before the snapshots, for it runs LVM's own reports; and before ESPs are read, for proxmox-boot-tool mounts them.
   const hostFiles = await collectFiles(set, run, options, report);
   const host = await readHostFacts(signal);
@@ -196,7 +204,7 @@ async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunR
       report.detail(`left out: ${what}, ${sizeInWords(bytes)} (${reason})`);
     if (consistent.guests === 'left out') warn(GUESTS_LEFT_OUT);
     await checkRoomFor(disk, consistent.map.dataBytes, options);
-    image = await imageOf(set, disk, consistent, options, report);
+    image = await imageOf(set, disk, consistent, { ...options, loadSince }, report);
     const changed = await consistent.changedMeanwhile();
     if (changed !== undefined) warn(changed);
   } finally {
@@ -219,11 +227,11 @@ async function fillSet(set: NewSet, run: Run, options: BootOptions, report: RunR
       logicalSectorBytes: disk.logicalSectorBytes,
     },
     disks: finding.disks.map(({ path }) => path),
-    image: imageFileName(options.codec),
+    image: imageFileName(image.manifest.image.codec),
     imageSizeBytes: image.manifest.image.sizeBytes,
     plainBytes: image.manifest.source.sizeBytes,
     readBytes: image.manifest.source.sizeBytes - image.manifest.source.skippedBytes,
-    codec: options.codec,
+    codec: image.manifest.image.codec,
     consistency: consistent.consistency,
     leftOut: consistent.map.leftOut,
     usedEndBytes: usedEndOf(consistent.map.extents, consistent.table, disk.sizeBytes),
@@ -275,17 +283,17 @@ async function imageOf(
   set: NewSet,
   disk: BootDisk,
   consistent: ConsistentDisk,
-  options: BootOptions,
+  options: BootOptions & { loadSince: LoadCounts | undefined },
   report: RunReport,
 ): Promise<ImageResult> {
-  const { codec, engine, threads, bwlimitKiBps, ionice, allowSameDisk } = options;
+  const { codec, engine, threads, bwlimitKiBps, ionice, wishes, knowledge, loadSince, allowSameDisk } = options;
   const overflow = new AbortController();
   const signal = AbortSignal.any([options.signal, overflow.signal]);
   consistent.watched.catch((reason) => overflow.abort(reason));
   const result = await runImage(
     {
       source: disk.path,
-      out: join(set.path, imageFileName(codec)),
+      out: (chosen) => join(set.path, imageFileName(chosen)),
       codec,
       level: options.level,
       engine,
@@ -293,6 +301,10 @@ async function imageOf(
       chunkBytes: undefined,
       bwlimitKiBps,
       ionice,
+      wishes,
+      knowledge,
+      loadSince,
+      yields: true,
       verify: false,
       sha256: true,
       onReadError: 'fail',
@@ -304,15 +316,20 @@ async function imageOf(
     },
     report,
   );
-  if (result === undefined) throw new Error('an image that was no dry run came to nothing');
+  if ('dryRun' in result) throw new Error('an image that was no dry run came to nothing');
   return result;
 }
 
 /** Reads the image back, past the cache. @returns when it was proven */
-async function prove(set: NewSet, { out }: ImageResult, options: BootOptions, report: RunReport): Promise<string> {
+async function prove(
+  set: NewSet,
+  { out, manifest }: ImageResult,
+  options: BootOptions,
+  report: RunReport,
+): Promise<string> {
   const { engine, threads, signal } = options;
   const verified = await verifyImage(
-    { image: out, raw: options.codec === 'none', quick: false, against: undefined, threads, engine, signal },
+    { image: out, raw: manifest.image.codec === 'none', quick: false, against: undefined, threads, engine, signal },
     report,
   );
   const [first] = verified.damage;

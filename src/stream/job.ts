@@ -11,12 +11,23 @@ export interface WorkerSetup {
   chunkBytes: number;
   /** For xz files of other tools; undefined for what we write. */
   xzCheck: number | undefined;
+  /** The nice value of the threads, at least; undefined leaves it as it is. */
+  niceness?: number | undefined;
 }
 
 /** One piece of work on one slot; all lengths in bytes. */
 export type Job =
   /** Compress the slot's plaintext into its frame, unless it is all zeros and `zerosToo` is not set. */
-  | { kind: 'encode'; slot: number; plainLength: number; zerosToo: boolean }
+  | {
+      kind: 'encode';
+      slot: number;
+      plainLength: number;
+      zerosToo: boolean;
+      /** Undefined: as before. */
+      level?: number | undefined;
+      /** Of a processor, what the thread may take: it rests afterwards. Undefined: all of it. */
+      share?: number | undefined;
+    }
   /** Decode the frame that begins `shift` bytes into the slot's frame room. */
   | {
       kind: 'decode';
@@ -31,7 +42,8 @@ export type Job =
   /** Look at plaintext that is already in the slot. */
   | { kind: 'scan'; slot: number; plainLength: number };
 
-export type JobResult = JobOutcome & { busyMs: number };
+/** `restMs`: how long the thread is to do nothing now. */
+export type JobResult = JobOutcome & { busyMs: number; restMs?: number };
 
 export type JobOutcome =
   | { kind: 'zeros' }

@@ -3,7 +3,9 @@ import { codecByName } from '../codec/index.js';
 import { createXzDecoder } from '../codec/xz.js';
 import { LifeboatError } from '../error.js';
 import { crc32 } from '../native/crc32.js';
+import { threadCpuMs } from '../native/libc.js';
 import type { Job, JobOutcome, JobResult, WorkerSetup } from './job.js';
+import { restAfter } from './rest.js';
 import { type Slot, viewSlot } from './slots.js';
 import { findDataRuns, isAllZeros } from './zeros.js';
 
@@ -20,6 +22,7 @@ export function createPerformer(setup: WorkerSetup): Performer {
   const codec = codecByName(setup.codec);
   const slots = Array.from({ length: setup.layout.count }, (_, number) => viewSlot(setup.memory, setup.layout, number));
   let encoder: Encoder | undefined;
+  let level = setup.level;
   let decoder: Decoder | undefined;
   /** Of the last frame that held nothing but zeros: most of a disk may be such frames, each the same bytes. */
   let zeroFrame: { frame: Buffer; plainLength: number } | undefined;
@@ -28,6 +31,10 @@ export function createPerformer(setup: WorkerSetup): Performer {
     const plain = slot.plain.subarray(0, job.plainLength);
     if (!job.zerosToo && isAllZeros(plain)) return { kind: 'zeros' };
     encoder ??= await codec.createEncoder(setup.engine, { level: setup.level, chunkBytes: setup.chunkBytes });
+    if (job.level !== undefined && job.level !== level) {
+      level = job.level;
+      encoder.setLevel?.(level);
+    }
     const frameLength = await encoder.encode(plain, slot.frame);
     return { kind: 'encoded', frameLength, crc: crc32(slot.frame.subarray(0, frameLength)) };
   }
@@ -71,6 +78,8 @@ export function createPerformer(setup: WorkerSetup): Performer {
   return {
     async perform(job) {
       const start = performance.now();
+      const share = job.kind === 'encode' ? job.share : undefined;
+      const cpuStart = share === undefined ? 0 : threadCpuMs();
       const slot = slots[job.slot] as Slot;
       const outcome =
         job.kind === 'encode'
@@ -78,7 +87,11 @@ export function createPerformer(setup: WorkerSetup): Performer {
           : job.kind === 'decode'
             ? await decode(job, slot)
             : lookAt(slot.plain.subarray(0, job.plainLength), 0);
-      return { ...outcome, busyMs: performance.now() - start };
+      const busyMs = performance.now() - start;
+      if (share === undefined) return { ...outcome, busyMs };
+      // A portable engine works on other threads: their time is not to be had, and all of it counts.
+      const cpuMs = setup.engine === 'native' ? threadCpuMs() - cpuStart : busyMs;
+      return { ...outcome, busyMs, restMs: restAfter(cpuMs, busyMs, share) };
     },
     close() {
       encoder?.close();

@@ -12,7 +12,7 @@ import { createLimiter } from './limiter.js';
 import { createRunSignal } from './run-signal.js';
 import { createSequencer } from './sequencer.js';
 import { allocateSlotMemory, createSlotPool, type Slot, slotLayout, slotsFor } from './slots.js';
-import type { StageTimes } from './stages.js';
+import type { StageCounts, StageTimes } from './stages.js';
 import { createTaskSet } from './task-set.js';
 import type { Throttle } from './throttle.js';
 import { createJobPool } from './worker-pool.js';
@@ -30,7 +30,26 @@ export interface SaveOptions {
   sha256: boolean;
   throttle: Throttle;
   progress: SaveProgress;
+  /** Asked again and again what to change; undefined where all stays as it is. */
+  pilot?: SavePilot | undefined;
+  /** The nice value of the threads that compress. */
+  niceness?: number | undefined;
   signal: AbortSignal;
+}
+
+/** Steers a run while it goes on. */
+export interface SavePilot {
+  periodMs: number;
+  /** @param counts what the stages have done since the start */
+  steer(counts: StageCounts): Steering | undefined;
+}
+
+/** From here on. */
+export interface Steering {
+  /** Of frames that are not yet begun. */
+  level: number;
+  /** How many threads may be at work; below 1 the share of a processor that the only one takes. */
+  workers: number;
 }
 
 /** Counts that grow while a run goes on; in bytes. */
@@ -50,6 +69,8 @@ export interface Saved {
   writtenBytes: number;
   sha256: string | undefined;
   times: StageTimes;
+  /** How much plaintext was compressed at each level; zeros and what was not compressed do not count. */
+  bytesAtLevel: ReadonlyMap<number, number>;
 }
 
 /** Zero chunks take no slot; so many may wait for a slow chunk before them. */
@@ -83,7 +104,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   const memory = allocateSlotMemory(layout);
   const slots = createSlotPool(memory, layout, signal);
   const pool = createJobPool(
-    { memory, layout, codec: codec.name, engine, level, chunkBytes, xzCheck: undefined },
+    { memory, layout, codec: codec.name, engine, level, chunkBytes, xzCheck: undefined, niceness: options.niceness },
     threads,
   );
   const hasher = options.sha256 ? (threads === 1 ? inlineHasher() : threadHasher()) : undefined;
@@ -96,8 +117,14 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   const prologue = container.prologue(chunkBytes);
   const table = createFrameTable(prologue.length, { alignBytes: container.alignBytes });
   const zeroFrames = new Map<number, ReadyFrame>();
+  const bytesAtLevel = new Map<number, number>();
+  let steering: Steering = { level, workers: threads };
   let readWaitMs = 0;
+  let readBytes = 0;
   let codecMs = 0;
+  let encodeMs = 0;
+  let encodedBytes = 0;
+  let frameBytes = 0;
   const start = performance.now();
   // Nobody waits for what the workers still have in hand.
   signal.addEventListener('abort', () => pool.close(), { once: true });
@@ -145,9 +172,33 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   }
 
   async function encode(slot: Slot, plainLength: number, zerosToo: boolean): Promise<JobResult> {
-    const result = await pool.run({ kind: 'encode', slot: slot.number, plainLength, zerosToo });
+    const { level: levelNow, workers } = steering;
+    const share = workers < 1 ? workers : undefined;
+    const result = await pool.run({ kind: 'encode', slot: slot.number, plainLength, zerosToo, level: levelNow, share });
     codecMs += result.busyMs;
+    if (result.kind === 'encoded') {
+      encodeMs += result.busyMs;
+      encodedBytes += plainLength;
+      frameBytes += result.frameLength;
+      if (!zerosToo) bytesAtLevel.set(levelNow, (bytesAtLevel.get(levelNow) ?? 0) + plainLength);
+    }
     return result;
+  }
+
+  function steer(pilot: SavePilot): void {
+    const next = pilot.steer({
+      wallMs: performance.now() - start,
+      readBytes,
+      readMs: reading.busyMs,
+      encodeMs,
+      encodedBytes,
+      frameBytes,
+      writtenBytes: progress.writtenBytes,
+      writeMs: writing.busyMs,
+    });
+    if (next === undefined) return;
+    if (next.workers !== steering.workers) pool.limit(next.workers);
+    steering = next;
   }
 
   function frameOf(result: JobResult, slot: Slot, plainLength: number): ReadyFrame {
@@ -176,6 +227,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     } finally {
       reads.leave();
     }
+    readBytes += plainLength;
     if (plainLength === 0) return slots.release(slot);
     const result = await encode(slot, plainLength, false);
     const skippedBytes = knownZeroBytes(chunk);
@@ -221,6 +273,14 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     }
   }
 
+  function steerOrFail(pilot: SavePilot): void {
+    try {
+      steer(pilot);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
   async function addFrameOfNothing(): Promise<void> {
     const slot = await slots.acquire();
     await ahead.enter();
@@ -228,6 +288,8 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     await tasks.settled();
   }
 
+  const { pilot } = options;
+  const steerTimer = pilot === undefined ? undefined : setInterval(() => steerOrFail(pilot), pilot.periodMs);
   try {
     await writing.during(() => write([prologue]));
     await hasher?.update(prologue);
@@ -251,11 +313,12 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
       writeMs: writing.busyMs,
       writeWaitMs: wallMs - writing.busyMs,
     };
-    return { table, epilogue, writtenBytes: progress.writtenBytes, sha256, times };
+    return { table, epilogue, writtenBytes: progress.writtenBytes, sha256, times, bytesAtLevel };
   } catch (error) {
     fail(error);
     throw signal.reason;
   } finally {
+    clearInterval(steerTimer);
     // A read of a pipe may never come back, and nothing of ours is closed under it.
     await Promise.all([source.sizeBytes === undefined ? undefined : reading.idle(), writing.idle()]);
     pool.close();

@@ -15,6 +15,20 @@ export interface StageTimes {
   writeWaitMs: number;
 }
 
+/** What the stages have done since a run began, while it goes on. Bytes and milliseconds. */
+export interface StageCounts {
+  wallMs: number;
+  readBytes: number;
+  readMs: number;
+  /** In the codec, with what it was to compress, summed over threads. */
+  encodeMs: number;
+  /** Plaintext that was compressed, and what became of it. */
+  encodedBytes: number;
+  frameBytes: number;
+  writtenBytes: number;
+  writeMs: number;
+}
+
 export type Stage = 'reading' | 'codec' | 'writing';
 
 /** The stage that was busy for the largest share of the time: the one to make faster. */

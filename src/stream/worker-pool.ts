@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Job, JobResult, WorkerSetup } from './job.js';
 import { createPerformer } from './perform.js';
+import { beNice, createRest } from './rest.js';
 import { receiveError } from './sent-error.js';
 import type { WorkerReply, WorkerRequest, WorkerStart } from './worker.js';
 
@@ -8,6 +9,8 @@ export interface JobPool {
   readonly threads: number;
   /** Rejects if the job cannot be done, the worker dies or the pool is closed. */
   run(job: Job): Promise<JobResult>;
+  /** From now on no more than so many threads get jobs; those that have some do them. At least one goes on. */
+  limit(workers: number): void;
   /** Has all threads end by themselves, without waiting for native calls that are under way. */
   close(): void;
 }
@@ -32,7 +35,9 @@ export function createJobPool(setup: WorkerSetup, threads: number): JobPool {
 }
 
 function createInlinePool(setup: WorkerSetup): JobPool {
+  beNice(setup.niceness);
   const performer = createPerformer(setup);
+  const rest = createRest();
   let previous: Promise<unknown> = Promise.resolve();
   let closed = false;
   return {
@@ -44,12 +49,17 @@ function createInlinePool(setup: WorkerSetup): JobPool {
         if (closed) throw closedError();
         return performer.perform(job);
       });
-      previous = result.catch(() => undefined);
+      previous = result.then(
+        ({ restMs }) => (restMs === undefined ? undefined : rest.of(restMs)),
+        () => undefined,
+      );
       return result;
     },
+    limit: () => undefined,
     close() {
       if (closed) return;
       closed = true;
+      rest.end();
       performer.close();
     },
   };
@@ -64,6 +74,7 @@ function createWorkerPool(setup: WorkerSetup, threads: number): JobPool {
   const closed = new Int32Array(new SharedArrayBuffer(4));
   let failure: unknown;
   let nextId = 0;
+  let most = threads;
 
   const members = Array.from({ length: threads }, () => {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
@@ -84,7 +95,7 @@ function createWorkerPool(setup: WorkerSetup, threads: number): JobPool {
 
   function dispatch(): void {
     for (let depth = 0; depth < JOBS_AT_WORKER; depth++) {
-      for (const { worker, running } of members) {
+      for (const { worker, running } of members.slice(0, most)) {
         if (running.size !== depth) continue;
         const waiting = queue.shift();
         if (waiting === undefined) return;
@@ -118,6 +129,10 @@ function createWorkerPool(setup: WorkerSetup, threads: number): JobPool {
         queue.push({ job, resolve, reject });
         dispatch();
       });
+    },
+    limit(workers) {
+      most = Math.max(1, Math.min(threads, Math.floor(workers)));
+      dispatch();
     },
     close: () => fail(closedError()),
   };

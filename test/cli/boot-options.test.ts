@@ -52,7 +52,7 @@ describe('what a run of boot is to do', () => {
     ['to', '/a', { to: '/b' }, 'to', '/a', '/b'],
     ['disk', '/dev/sda', { disk: '/dev/sdb' }, 'disk', '/dev/sda', '/dev/sdb'],
     ['compress', 'lz4', { compress: 'pigz' }, 'codec', 'lz4', 'gzip'],
-    ['compress', 'lz4', { compress: 'auto' }, 'codec', 'lz4', 'zstd'],
+    ['compress', 'lz4', { compress: 'auto' }, 'codec', 'lz4', 'auto'],
     ['level', 9, { level: 3 }, 'level', 9, 3],
     ['threads', 3, { threads: 5 }, 'threads', 3, 5],
     ['bwlimit', 1000, { bwlimit: 0 }, 'bwlimitKiBps', 1000, 0],

@@ -143,15 +143,12 @@ function step(
   const { cores, sharing } = world;
   const speed = row.bytesPerSecondPerThread * stretch.speedFactor * (world.levelFactors?.[at] ?? 1);
   const ratio = Math.max(1, row.ratio * stretch.ratioFactor);
-  const others = (ours: number) => {
-    if (stretch.demand + ours <= cores) return stretch.demand;
-    const fair = sharing === 'groups' ? cores / 2 : (cores * stretch.demand) / (stretch.demand + ours * NICE_WEIGHT);
-    return Math.min(stretch.demand, Math.max(cores - ours, fair));
-  };
+  const weight = Math.ceil(workers) * NICE_WEIGHT;
+  const entitled = sharing === 'groups' ? cores / 2 : (cores * weight) / (stretch.demand + weight);
   const outside = Math.min(stretch.readBytesPerSecond, stretch.writeBytesPerSecond * ratio, bwlimit);
   const wanted = Math.min(workers, outside / speed);
-  const othersGot = others(wanted);
-  const ours = Math.min(wanted, cores - othersGot);
+  const ours = Math.min(wanted, Math.max(cores - stretch.demand, entitled));
+  const othersGot = Math.min(stretch.demand, cores - ours);
   const bytesPerSecond = Math.min(outside, ours * speed);
   const isBound = bytesPerSecond < outside;
   return {
