@@ -1,3 +1,4 @@
+import { LifeboatError } from '../error.js';
 import type { Knowledge } from '../image/plan-run.js';
 import type { ReadRow } from '../metrics/history-row.js';
 import type { PastRun } from '../policy/past-run.js';
@@ -12,7 +13,8 @@ export async function readKnowledge(directory: string, warn: (text: string) => v
     const { rows } = await readHistory(directory);
     return { calibration: undefined, pastRuns: rows.flatMap(pastRunOf) };
   } catch (error) {
-    warn(`what past runs reached is not known: ${error instanceof Error ? error.message : String(error)}`);
+    if (!(error instanceof LifeboatError)) throw error;
+    warn(`what past runs reached is not known: ${error.message}`);
     return { calibration: undefined, pastRuns: [] };
   }
 }

@@ -13,19 +13,18 @@ import { encodeRescueMap } from '../format/rescue-map.js';
 import { dropCache, setIoPriority } from '../native/libc.js';
 import { type ChunkSource, extentSource, streamSource } from '../stream/chunk-source.js';
 import { createRescuer, type Rescuer } from '../stream/rescue.js';
-import { type Saved, type SavePilot, type SaveProgress, saveImage } from '../stream/save.js';
+import { type Saved, type SaveProgress, saveImage } from '../stream/save.js';
 import { bottleneckOf } from '../stream/stages.js';
 import { preparePipe, STDIN } from '../stream/stdio.js';
 import { createThrottle } from '../stream/throttle.js';
 import { VERSION } from '../version.js';
 import { chooseEncoder } from './choose-engine.js';
-import { createDecisionLog, type DecisionLog, decisionInWords } from './decision-log.js';
 import type { DecidedOptions, ImageOptions } from './image-options.js';
 import { openImageFile } from './open-image.js';
 import { type ImageOutput, openOutput } from './output.js';
-import { createPilot } from './pilot.js';
-import { dataBytesOf, NO_WISHES, planRun, type RunPlan } from './plan-run.js';
+import { planRun, type RunPlan } from './plan-run.js';
 import type { RunReport } from './report.js';
+import { createRunPolicy, mostUsedLevel } from './run-policy.js';
 import { writeSidecars } from './sidecars.js';
 import { imageSummary } from './summary.js';
 import { verifyOpenImage } from './verify.js';
@@ -48,9 +47,6 @@ export interface ImagePlan {
   engine: EngineName;
   threads: number;
 }
-
-/** As the unit of systemd has it: beside a guest's thread one of ours gets a tenth of a processor. */
-const YIELDING_NICENESS = 10;
 
 /** Makes an image. It gets its name only when it is whole, and proven if that was asked for. */
 export async function runImage(options: ImageOptions, report: RunReport): Promise<ImageResult | ImagePlan> {
@@ -112,18 +108,8 @@ async function saveTo(
     options.onReadError === 'zero' && source !== undefined
       ? createRescuer(source.logicalSectorBytes, undefined, options.signal)
       : undefined;
-  const decisions = createDecisionLog(performance.now());
-  const { choice } = plan;
-  if (choice !== undefined) {
-    const first = {
-      atMs: performance.now(),
-      what: `${choice.codec} level ${choice.level}, ${choice.threads} threads`,
-      why: choice.reasons.join('; '),
-    };
-    decisions.add(first);
-    report.detail(decisionInWords({ ...first, atMs: 0 }));
-  }
   const progress: SaveProgress = { plainBytes: 0, writtenBytes: 0, zeroBytes: 0, skippedBytes: 0 };
+  const policy = createRunPolicy({ plan, options, source, progress }, report);
   const stopFollowing = report.follow('image', () => ({
     doneBytes: progress.plainBytes,
     totalBytes: source?.sizeBytes,
@@ -138,8 +124,8 @@ async function saveTo(
       level: plan.level,
       chunkBytes: plan.chunkBytes,
       threads: plan.threads,
-      pilot: pilotOf(plan, source, progress, decisions, options, report),
-      niceness: options.yields === true ? YIELDING_NICENESS : undefined,
+      pilot: policy.pilot,
+      niceness: policy.niceness,
       source: chunkSourceOf(source, rescuer, options),
       sink: output.sink,
       container: containerOf(plan.codec.name),
@@ -185,7 +171,7 @@ async function saveTo(
       name: output.name,
       sizeBytes: saved.writtenBytes,
       codec: plan.codec.name,
-      level: mostUsed(saved.bytesAtLevel) ?? plan.level,
+      level: mostUsedLevel(saved) ?? plan.level,
       engine: plan.engine,
       threads,
       chunkBytes: plan.chunkBytes,
@@ -197,56 +183,18 @@ async function saveTo(
       verified: false,
     },
     timing: { ...timing, bottleneck: bottleneckOf(saved.times) },
-    ...policyOf(decisions, options),
+    ...policy.inManifest(),
     warnings,
   };
-  if (output.file !== undefined) await finishFile(output, manifest, decisions, options, report);
+  if (output.file !== undefined) await finishFile(output, manifest, policy.lines(), options, report);
   return { out: options.out, manifest, partial: badRanges.length > 0 };
-}
-
-function pilotOf(
-  plan: RunPlan,
-  source: Source | undefined,
-  progress: SaveProgress,
-  decisions: DecisionLog,
-  { wishes = NO_WISHES, yields = false, bwlimitKiBps, known }: DecidedOptions,
-  report: RunReport,
-): SavePilot | undefined {
-  if (plan.choice === undefined && !yields) return undefined;
-  const startMs = performance.now();
-  const toRead = dataBytesOf(source, known);
-  return createPilot({
-    plan,
-    wishes,
-    yields,
-    bwlimitKiBps,
-    remainingBytes: () =>
-      toRead === undefined ? undefined : Math.max(0, toRead - (progress.plainBytes - progress.skippedBytes)),
-    onDecision(decision) {
-      decisions.add(decision);
-      report.detail(decisionInWords({ ...decision, atMs: decision.atMs - startMs }));
-    },
-  });
-}
-
-function policyOf(decisions: DecisionLog, { wishes = NO_WISHES }: DecidedOptions): Pick<Manifest, 'policy'> {
-  const entries = decisions.entries();
-  return entries.length === 0 ? {} : { policy: { priority: wishes.priority, kind: wishes.kind, decisions: entries } };
-}
-
-/** Undefined where nothing was compressed. */
-function mostUsed(bytesAtLevel: ReadonlyMap<number, number>): number | undefined {
-  return [...bytesAtLevel].reduce<[number, number] | undefined>(
-    (most, next) => (most === undefined || next[1] > most[1] ? next : most),
-    undefined,
-  )?.[0];
 }
 
 /** Everything durable and proven before any name appears; the image's own name comes last. */
 async function finishFile(
   output: ImageOutput,
   manifest: Manifest,
-  decisions: DecisionLog,
+  decisions: string[],
   options: DecidedOptions,
   report: RunReport,
 ): Promise<void> {
@@ -263,11 +211,7 @@ async function finishFile(
   const sidecars = await writeSidecars(file.finalPath, {
     sha256: manifest.image.sha256 ?? undefined,
     manifest: encodeManifest(manifest),
-    log: output.log([
-      ...decisions.lines(),
-      ...manifest.warnings.map((text) => `warning: ${text}`),
-      ...imageSummary(manifest),
-    ]),
+    log: output.log([...decisions, ...manifest.warnings.map((text) => `warning: ${text}`), ...imageSummary(manifest)]),
     map: badRanges.length === 0 ? undefined : encodeRescueMap(sizeBytes, badRanges),
   });
   try {

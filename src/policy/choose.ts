@@ -1,5 +1,6 @@
 import type { CodecName } from '../codec/codec.js';
 import { type CodecSpeed, speedOf, speedsOf, withBuiltIn } from './calibration.js';
+import { fitsMemory, MOST_BALANCED_LEVEL } from './context-memory.js';
 import { type ChoiceFacts, type DataKind, saneFacts } from './facts.js';
 import { type Experience, experienceOf } from './past-run.js';
 import { type Bounds, densest, predictSpeed, soonest } from './predict.js';
@@ -33,22 +34,11 @@ const LEAN_THREADS = 2;
 const BASE_LEVELS: Readonly<Record<DataKind, number>> = { general: 3, database: 6, logs: 9 };
 /** lz4's speed at zstd's format. */
 export const LEAST_LEVEL = -7;
-/** Level 12 takes 12 times as long as level 3; 15 takes 5 times as long again and saves 1 % more. */
-const MOST_BALANCED_LEVEL = 12;
 export const ARCHIVE_LEVEL = 19;
 /** Predictions are no better than this. */
 const SLACK = 0.03;
 /** A prediction may be so much too good when an end was promised. */
 const WINDOW_MARGIN = 0.9;
-/** What a context of zstd takes for frames of 8 MiB, measured, by the lowest level that takes so much. */
-const CONTEXT_BYTES: readonly [fromLevel: number, bytes: number][] = [
-  [13, 93e6],
-  [10, 62e6],
-  [8, 25e6],
-  [Number.NEGATIVE_INFINITY, 16e6],
-];
-/** Of the free memory, what all contexts together may take. */
-const MEMORY_SHARE = 0.25;
 /** xz is smaller than zstd 19 by 6 % and decodes at a thirteenth of its speed: not where that makes the worst day longer. */
 const MOST_RESTORE_MS = 10 * 60_000;
 
@@ -92,13 +82,6 @@ function boundsOf(
     writeBytesPerSecond: experience?.writeBytesPerSecond ?? writeBytesPerSecond ?? Number.POSITIVE_INFINITY,
     threads: Math.min(threads, Math.max(0.1, cores * (1 - (load ?? 0)))),
   };
-}
-
-/** Whether the contexts of all threads fit into what memory is free. */
-function fitsMemory(level: number, { availableBytes, threads }: ChoiceFacts): boolean {
-  if (availableBytes === undefined) return level <= MOST_BALANCED_LEVEL;
-  const bytes = CONTEXT_BYTES.find(([fromLevel]) => level >= fromLevel)?.[1] ?? 0;
-  return threads * bytes <= availableBytes * MEMORY_SHARE;
 }
 
 const has = (facts: ChoiceFacts, codec: CodecName) => facts.codecs.includes(codec);

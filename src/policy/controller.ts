@@ -1,4 +1,5 @@
 import { type Calibration, speedsOf, withBuiltIn } from './calibration.js';
+import { createBars, createBudget } from './change-limits.js';
 import type { Choice } from './choose.js';
 import type { Priority } from './facts.js';
 import { type LevelState, levelFor, type StageSample } from './levels.js';
@@ -44,9 +45,6 @@ export interface Controller {
 
 /** How often it wants to be told. Ticks of /proc/stat are 10 ms, frames of zstd 3 some 25 ms. */
 export const PERIOD_MS = 1000;
-/** Of each, level and workers: one in ten seconds, on average. */
-export const MOST_CHANGES_A_MINUTE = 6;
-const MINUTE_MS = 60_000;
 /** A period this long was none: the host slept, or our process was stopped. */
 const LONGEST_PERIOD_MS = 10 * PERIOD_MS;
 /** Where frames come slowly, a level is judged by some of them together. */
@@ -54,10 +52,6 @@ const LEAST_CODEC_MS = 50;
 const LONGEST_SAMPLE_MS = 30_000;
 /** Frames that are under way were made at the level before. */
 const HOLD_OBSERVATIONS = 1;
-/** A step up that is taken back within so long was a mistake, and is barred for twice as long as the time before. */
-const REGRET_MS = 30_000;
-const BAR_MS = 60_000;
-const LONGEST_BAR_MS = 10 * MINUTE_MS;
 const END_MARGIN = 0.9;
 /** With less of its workers at work a run may go below its own lowest level: then to the middle, then to the least. */
 const MOST_WORKERS_SHARE = 0.7;
@@ -199,42 +193,4 @@ function neededOf({ atMs, remainingBytes }: Observation, endAtMs: number | undef
 
 function isSaneLoad({ cores, othersBusy, idle }: HostLoad): boolean {
   return Number.isFinite(cores) && cores >= 1 && Number.isFinite(othersBusy) && Number.isFinite(idle);
-}
-
-/** So many changes in any minute, and no more. */
-function createBudget() {
-  let times: number[] = [];
-  return {
-    has(atMs: number): boolean {
-      times = times.filter((time) => atMs - time < MINUTE_MS);
-      return times.length < MOST_CHANGES_A_MINUTE;
-    },
-    spend: (atMs: number) => void times.push(atMs),
-  };
-}
-
-/** Remembers steps up that were taken back. */
-function createBars() {
-  let up: { to: number; atMs: number } | undefined;
-  let barred: { from: number; untilMs: number } | undefined;
-  let barMs = BAR_MS;
-  return {
-    note(before: number, after: number, atMs: number): void {
-      if (after > before) {
-        up = { to: after, atMs };
-        return;
-      }
-      if (up !== undefined && atMs - up.atMs < REGRET_MS) {
-        barred = { from: after, untilMs: atMs + barMs };
-        barMs = Math.min(2 * barMs, LONGEST_BAR_MS);
-      } else barMs = BAR_MS;
-      up = undefined;
-    },
-    /** What may be gone to: all up to the bar, and where it is. */
-    below(values: readonly number[], now: number, atMs: number): number[] {
-      if (barred === undefined || atMs >= barred.untilMs) return [...values];
-      const { from } = barred;
-      return values.filter((value) => value <= Math.max(from, now));
-    },
-  };
 }

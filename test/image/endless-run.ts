@@ -4,9 +4,9 @@ import { runImage } from '../../src/image/image.js';
 
 /**
  * A program of its own: images a source that goes on for longer than anybody waits, one file read over and over.
- * `node endless-run.js DIRECTORY FILE FILE_BYTES yields|insists`
+ * `node endless-run.js DIRECTORY FILE FILE_BYTES`
  */
-const [directory = '', file = '', length = '', manner] = process.argv.slice(2);
+const [directory = '', file = '', length = ''] = process.argv.slice(2);
 const fileBytes = Number(length);
 const TIMES = 256;
 
@@ -24,7 +24,7 @@ void runImage(
   {
     source: sparse,
     out: '/dev/null',
-    codec: manner === 'yields' ? 'auto' : 'zstd',
+    codec: 'auto',
     level: undefined,
     engine: 'auto',
     threads: 2,
@@ -36,7 +36,7 @@ void runImage(
     onReadError: 'fail',
     force: false,
     dryRun: false,
-    yields: manner === 'yields',
+    yields: true,
     known: { extents, consistency: 'still' },
     signal: new AbortController().signal,
   },

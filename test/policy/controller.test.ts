@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createController, MOST_CHANGES_A_MINUTE, type Observation } from '../../src/policy/controller.js';
+import { MOST_CHANGES_A_MINUTE } from '../../src/policy/change-limits.js';
+import { createController, type Observation } from '../../src/policy/controller.js';
 import { levelsFrom, type RunSetup, type SimulatedRun, type Stretch, simulate, type World } from './simulator.js';
 
 const MB = 1e6;
