@@ -63,10 +63,10 @@ export async function planRun(options: ImageOptions, source: Source | undefined)
   const { codec, level } = options;
   if (codec !== 'auto') return named(codec, level, options);
   const codecs = codecsFor(options.out);
-  const [only] = codecs;
+  const only = codecs.length === 1 ? codecs[0] : undefined;
   // A level without a codec is one of zstd's, as it always was.
-  if (level !== undefined) return named(codecs.length === 1 && only !== undefined ? only : 'zstd', level, options);
-  if (only !== undefined && !ADAPTED.includes(only)) return named(only, undefined, options);
+  if (level !== undefined) return named(only ?? 'zstd', level, options);
+  if (only !== undefined && only !== 'zstd') return named(only, undefined, options);
   const knowledge = (await options.knowledge?.()) ?? { calibration: undefined, pastRuns: [] };
   const { facts, settled } = await factsOf(options, source, codecs, knowledge);
   let choice = choose(facts);
@@ -84,16 +84,16 @@ export async function planRun(options: ImageOptions, source: Source | undefined)
   };
 }
 
-/** What the policy chooses among. */
-const ADAPTED: readonly CodecName[] = ['zstd', 'lz4', 'xz'];
+/** What a policy that is free chooses among; zstd is what it always may. */
+const FREE: readonly CodecName[] = ['zstd', 'lz4', 'xz'];
 
 /** A file's name says what is in it; whoever reads from a pipe was not asked. */
 export function codecsFor(out: ImageOptions['out']): readonly CodecName[] {
-  if (typeof out !== 'string') return ADAPTED;
+  if (typeof out !== 'string') return FREE;
   if (out === '-') return ['zstd'];
   const suffix = /\.([a-z0-9]+)$/.exec(out)?.[1] ?? '';
   const named = Object.hasOwn(SUFFIXES, suffix) ? SUFFIXES[suffix] : undefined;
-  return named === undefined ? ADAPTED : [named];
+  return named === undefined ? FREE : [named];
 }
 
 function named(name: CodecName, level: number | undefined, options: ImageOptions): RunPlan {
