@@ -2,7 +2,7 @@ import { type Calibration, speedsOf, withBuiltIn } from './calibration.js';
 import { createBars, createBudget } from './change-limits.js';
 import type { Choice } from './choose.js';
 import type { Priority } from './facts.js';
-import { type LevelState, levelFor, type StageSample } from './levels.js';
+import { isSane, type LevelState, levelFor, type StageSample } from './levels.js';
 import type { HostLoad } from './load.js';
 import { workerSteps, yieldTo } from './yielding.js';
 
@@ -86,7 +86,7 @@ export function createController(options: ControllerOptions): Controller {
 
   function observeLevel(observation: Observation): Decision[] {
     const { atMs } = observation;
-    if (choice.levels === undefined) return [];
+    if (choice.levels === undefined || !isSane(observation)) return [];
     if (hold > 0) {
       hold--;
       pending = undefined;

@@ -55,8 +55,7 @@ export function levelFor(
   setting: LevelSetting,
 ): LevelState & { why: string | undefined } {
   const now = setting.rows.find(({ level }) => level === state.level);
-  if (now === undefined || !isSane(sample) || sample.codecMs === 0)
-    return { ...state, wish: undefined, why: undefined };
+  if (now === undefined || sample.codecMs === 0) return { ...state, wish: undefined, why: undefined };
   const seen = sample.encodedBytes / sample.codecMs;
   const codecSpeed = state.codecSpeed === undefined ? seen : WEIGHT * seen + (1 - WEIGHT) * state.codecSpeed;
   const ratio = sample.frameBytes > 0 ? sample.encodedBytes / sample.frameBytes : now.ratio;
@@ -125,6 +124,9 @@ function mb(bytesPerSecond: number): string {
   return Number.isFinite(bytesPerSecond) ? `${Math.round(bytesPerSecond / 1e6)} MB/s` : 'no limit';
 }
 
-function isSane(sample: StageSample): boolean {
-  return Object.values(sample).every((value) => Number.isFinite(value) && value >= 0) && sample.tookMs > 0;
+/** Whether all of it are numbers that can be. */
+export function isSane(sample: StageSample): boolean {
+  const { tookMs, encodedBytes, frameBytes, codecMs, readBytes, readMs, writtenBytes, writeMs } = sample;
+  const all = [tookMs, encodedBytes, frameBytes, codecMs, readBytes, readMs, writtenBytes, writeMs];
+  return all.every((value) => Number.isFinite(value) && value >= 0) && tookMs > 0;
 }

@@ -153,7 +153,7 @@ describe('what lifeboat says', { concurrency: 2 }, () => {
   }, async (t) => {
     const base = directory(t);
     const source = fileOf(join(base, 'source'), DISK.subarray(0, MIB));
-    const args = `image ${source} -o ${join(base, 'image')} --bwlimit 1000 --chunk 64KiB`;
+    const args = `image ${source} -o ${join(base, 'image')} -c zstd --bwlimit 1000 --chunk 64KiB`;
     const { status, shown } = await onTerminal(`${PROGRAM} ${args}`);
     assert.equal(status, 0, shown);
     const drawn = shown.split('\r\x1b[K');
