@@ -1,6 +1,13 @@
-export type HistoryKind = 'boot' | 'guest' | 'verify-guest' | 'restore';
+export type HistoryKind = 'boot' | 'image' | 'restore' | 'verify' | 'guest' | 'verify-guest';
 
-const KINDS: readonly string[] = ['boot', 'guest', 'verify-guest', 'restore'] satisfies HistoryKind[];
+const KINDS: readonly string[] = [
+  'boot',
+  'image',
+  'restore',
+  'verify',
+  'guest',
+  'verify-guest',
+] satisfies HistoryKind[];
 
 /** What every row has; the rest is its kind's own. */
 export interface HistoryRow {
