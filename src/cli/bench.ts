@@ -3,22 +3,61 @@ import { ancestors, KERNEL, nodePath } from '../device/block-tree.js';
 import { devicesOf } from '../device/mount-devices.js';
 import { readMounts } from '../device/mounts.js';
 import { roundSize } from '../device/sizes.js';
-import { LifeboatError } from '../error.js';
+import { fromSystem, LifeboatError } from '../error.js';
 import { type BenchResult, type BenchRow, runBench } from '../image/bench.js';
+import type { DirectorySpeeds } from '../image/bench-directory.js';
 import { timeInWords } from '../image/summary.js';
 import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
+import type { Face } from './face.js';
 import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
   return withThreadOptions(withCommonOptions(yargs))
     .usage(
       'lifeboat bench [SOURCE]\n\nTries every codec and some levels on a sample of SOURCE, spread over all of it, and tells ' +
-        'how long saving and restoring it would take. Writes nothing.',
+        'how long saving and restoring it would take. Writes nothing but what --save keeps.',
     )
     .positional('source', { type: 'string', describe: 'Block device or file (default: the disk under /)' })
+    .option('save', {
+      type: 'boolean',
+      default: false,
+      describe: 'Measure this disk and where sets are kept too, and keep it all: list and report predict by it',
+    })
     .example('lifeboat bench /dev/sda', 'which codec for this disk')
+    .example('lifeboat bench --save', 'what this host can do, once, when it is idle')
     .epilogue(EXIT_WORDS);
+}
+
+/** @returns the file */
+async function save(result: BenchResult, face: Face, signal: AbortSignal): Promise<string> {
+  const { readConfig } = await import('../config/read-config.js');
+  const { config } = readConfig();
+  const { directory } = config.history;
+  const { mkdirSync } = await import('node:fs');
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw fromSystem(error, 'make the directory', directory);
+  }
+  const { measureDirectory } = await import('../image/bench-directory.js');
+  const disk = await measureDirectory(directory, signal);
+  const target = config.boot.to === undefined ? undefined : await tryTarget(config.boot.to, face, signal);
+  const { calibrationOf } = await import('../image/bench-calibration.js');
+  const { writeCalibration } = await import('../metrics/calibration-file.js');
+  return writeCalibration(directory, calibrationOf(result, { disk, target }, new Date()));
+}
+
+/** A share that is away does not spoil what was measured by then. */
+async function tryTarget(directory: string, face: Face, signal: AbortSignal): Promise<DirectorySpeeds | undefined> {
+  try {
+    const { measureDirectory } = await import('../image/bench-directory.js');
+    return await measureDirectory(directory, signal);
+  } catch (error) {
+    if (!(error instanceof LifeboatError)) throw error;
+    face.warn(`where sets are kept was not measured: ${error.message}`);
+    return undefined;
+  }
 }
 
 export function addBench(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
@@ -40,7 +79,9 @@ export function addBench(yargs: Argv, command: string, choose: (verb: ChosenVerb
         print(
           '\nTo save: reading and compressing side by side. To restore: decoding; a slower target decides otherwise.',
         );
-        face.answer(result);
+        const saved = argv.save ? await save(result, face, signal) : undefined;
+        if (saved !== undefined) print(`saved: ${saved}`);
+        face.answer({ ...result, saved: saved ?? null });
         return 0;
       },
     });

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { MAX_CHUNK_BYTES, runImage } from '../image/image.js';
 import type { ImageOptions } from '../image/image-options.js';
+import { imageRow } from '../image/image-row.js';
 import { imageSummary } from '../image/summary.js';
 import {
   codecOf,
@@ -15,6 +16,7 @@ import {
 import { EXIT_WORDS } from './exit-words.js';
 import { readKnowledge } from './past-runs.js';
 import { wishesOf, withPolicyOptions } from './policy-options.js';
+import { recorded } from './recording.js';
 import { parseSize } from './sizes.js';
 import type { ChosenVerb } from './verb.js';
 
@@ -87,9 +89,18 @@ export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb
     choose({
       options: argv,
       async action({ face, signal }) {
-        const { source } = options;
+        const { source, bwlimitKiBps } = options;
         const knowledge = () => readKnowledge(HISTORY_DIRECTORY, face.detail);
-        const result = await runImage({ ...options, knowledge, signal }, face);
+        const result = await recorded(
+          () => runImage({ ...options, knowledge, signal }, face),
+          (ending, made) => {
+            if (options.dryRun) return undefined;
+            const facts = { ...ending, source, out, codec, bwlimitKiBps };
+            if (typeof made === 'string') return imageRow(facts, made);
+            return 'dryRun' in made ? undefined : imageRow(facts, made.manifest);
+          },
+          { face, signal },
+        );
         if ('dryRun' in result) {
           const { codec, level, engine, threads } = result;
           face.say(`would image ${source} to ${out} with ${codec} ${level}, ${engine} engine, ${threads} threads`);

@@ -1,11 +1,13 @@
 import type { Argv } from 'yargs';
 import { roundSize } from '../device/sizes.js';
 import { LifeboatError } from '../error.js';
+import type { Prediction } from '../metrics/recovery-time.js';
 import { type FoundSet, findSets } from '../sets/find-sets.js';
 import { columns, printable } from './columns.js';
 import { withCommonOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
-import { ageInWords, setAnswer } from './set-words.js';
+import { loadPredictor } from './predicting.js';
+import { ageInWords, recoveryInWords, recoveryOf, setAnswer } from './set-words.js';
 import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
@@ -24,10 +26,12 @@ export function addList(yargs: Argv, command: string, choose: (verb: ChosenVerb)
         const directory = await directoryOf(argv.dir, 'list');
         const sets = await findSets(directory, signal);
         const now = new Date();
-        face.answer({ directory, sets: sets.map((set) => setAnswer(set, now)) });
+        const predict = await loadPredictor(face.detail);
+        const recovery = new Map(sets.map((set) => [set, recoveryOf(set, predict)]));
+        face.answer({ directory, sets: sets.map((set) => setAnswer(set, now, recovery.get(set))) });
         if (argv.json) return 0;
         if (sets.length === 0) face.say(`lifeboat: no sets are in "${directory}": lifeboat boot --to DIR makes one`);
-        else process.stdout.write(columns(HEADS, rows(sets, now)));
+        else process.stdout.write(columns(HEADS, rows(sets, now, recovery)));
         return 0;
       },
     });
@@ -48,10 +52,14 @@ export async function directoryOf(given: string | undefined, verb: string): Prom
   });
 }
 
-const HEADS = ['HOST', 'SET', 'DISK', 'SIZE', 'RATIO', 'AGE', 'VERIFIED', 'NOTES'];
+const HEADS = ['HOST', 'SET', 'DISK', 'SIZE', 'RATIO', 'AGE', 'VERIFIED', 'RESTORE', 'NOTES'];
 
 /** Hosts by name, of each the newest first. */
-function rows(sets: readonly FoundSet[], now: Date): string[][] {
+function rows(
+  sets: readonly FoundSet[],
+  now: Date,
+  recovery: ReadonlyMap<FoundSet, Prediction | undefined>,
+): string[][] {
   const hostOf = (set: FoundSet) => set.manifest?.hostname ?? set.hostDirectory;
   const sorted = [...sets].sort((a, b) => (hostOf(a) === hostOf(b) ? 0 : hostOf(a) < hostOf(b) ? -1 : 1));
   return sorted.map((set) => {
@@ -66,6 +74,7 @@ function rows(sets: readonly FoundSet[], now: Date): string[][] {
         : (manifest.plainBytes / manifest.imageSizeBytes).toFixed(1),
       ageInWords(set.time, now),
       set.state === 'good' ? (set.verifiedAt === undefined ? 'never' : ageInWords(set.verifiedAt, now)) : '',
+      recoveryInWords(recovery.get(set)) ?? '',
       notes(set),
     ];
   });

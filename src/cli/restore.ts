@@ -1,13 +1,19 @@
+import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
-import { type RestoreResult, restoreImage } from '../image/restore.js';
+import { type RestoreOptions, type RestoreResult, restoreImage } from '../image/restore.js';
+import { restoreRow } from '../image/restore-row.js';
 import { rateInWords, stagesInWords, timeInWords } from '../image/summary.js';
+import type { Prediction } from '../metrics/recovery-time.js';
 import { namesSet } from '../sets/read-set.js';
+import { recoveryFacts } from '../sets/recovery-facts.js';
 import { type RestoreSetResult, restoreSet, tableInWords } from '../sets/restore-set.js';
 import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
+import { loadPredictor } from './predicting.js';
+import { recorded } from './recording.js';
 import { parseRange } from './sizes.js';
 import type { ChosenVerb } from './verb.js';
 
@@ -63,21 +69,41 @@ export function addRestore(yargs: Argv, command: string, choose: (verb: ChosenVe
         const how = { target, range, confirm, salvage, check, force, dryRun, threads, engine, signal };
         if (namesSet(image)) {
           if (argv.compress === 'none') throw new LifeboatError('USAGE', '-c none is for an image, not for a set');
-          const result = await restoreSet({ ...how, set: image, shrinkTail: argv.shrinkTail }, face);
-          face.answer({ ...result, dryRun });
-          tell(result, dryRun, face);
+          const [result, predicted] = await compared(image, how, face, () =>
+            restoreSet({ ...how, set: image, shrinkTail: argv.shrinkTail }, face),
+          );
+          face.answer({ ...result, dryRun, predictedMs: predicted?.ms ?? null });
+          tell(result, dryRun, face, predicted);
           if (!dryRun) tellSteps(result, face);
           return result.damage.length === 0 ? 0 : EXIT_STATUS.PARTIAL;
         }
         if (argv.shrinkTail) throw new LifeboatError('USAGE', '--shrink-tail is for a set, which tells what is empty');
         const raw = argv.compress === 'none';
-        const result = await restoreImage({ ...how, image, raw }, face);
-        face.answer({ ...result, dryRun });
-        tell(result, dryRun, face);
+        const [result, predicted] = await compared(image, how, face, () => restoreImage({ ...how, image, raw }, face));
+        face.answer({ ...result, dryRun, predictedMs: predicted?.ms ?? null });
+        tell(result, dryRun, face, predicted);
         return result.damage.length === 0 ? 0 : EXIT_STATUS.PARTIAL;
       },
     });
   });
+}
+
+/** What it was predicted to take is told beside what it took, and both are kept. */
+async function compared<T extends RestoreResult>(
+  image: string,
+  { target, range, dryRun, signal }: Pick<RestoreOptions, 'target' | 'range' | 'dryRun' | 'signal'>,
+  face: Face,
+  act: () => Promise<T>,
+): Promise<[T, Prediction | undefined]> {
+  const predict = await loadPredictor(face.detail);
+  const predicted = range === undefined ? predict(recoveryFacts(image)) : undefined;
+  const path = image === '-' ? image : resolve(image);
+  const result = await recorded(
+    act,
+    (ending, done) => (dryRun ? undefined : restoreRow({ ...ending, image: path, target, range, predicted }, done)),
+    { face, signal },
+  );
+  return [result, predicted];
 }
 
 function tellSteps(result: RestoreSetResult, face: Face): void {
@@ -91,9 +117,12 @@ function tellSteps(result: RestoreSetResult, face: Face): void {
 
 const MAX_LINES = 50;
 
-function tell(result: RestoreResult, dryRun: boolean, face: Face): void {
+function tell(result: RestoreResult, dryRun: boolean, face: Face, predicted: Prediction | undefined): void {
   if (dryRun) {
-    face.say(`would restore ${result.image} (${result.codec}, ${roundSize(result.plainBytes)}) to ${result.target}`);
+    const time = predicted === undefined ? '' : `, in about ${timeInWords(predicted.ms)}`;
+    face.say(
+      `would restore ${result.image} (${result.codec}, ${roundSize(result.plainBytes)}) to ${result.target}${time}`,
+    );
     return;
   }
   for (const text of result.damage.slice(0, MAX_LINES)) face.warn(`"${result.image}": ${text}`);
@@ -107,5 +136,6 @@ function tell(result: RestoreResult, dryRun: boolean, face: Face): void {
     `${roundSize(result.plainBytes)} in ${timeInWords(wallMs)}, ${rateInWords(result.plainBytes, wallMs)}; ` +
       `zeros ${roundSize(result.zeroBytes)}; ${result.codec}, ${result.engine} engine, ${result.threads} threads${checked}`,
   );
+  if (predicted !== undefined) face.say(`predicted: ${timeInWords(predicted.ms)}`);
   if (result.times !== undefined) face.say(stagesInWords(result.times, 'decoding'));
 }

@@ -1,4 +1,8 @@
+import { timeInWords } from '../image/summary.js';
+import type { Prediction } from '../metrics/recovery-time.js';
 import type { FoundSet } from '../sets/find-sets.js';
+import { recoveryFactsOfSet } from '../sets/recovery-facts.js';
+import type { Predictor } from './predicting.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -13,8 +17,18 @@ export function ageInWords(time: Date, now: Date): string {
   return `${Math.floor(ms / DAY_MS)} days`;
 }
 
+/** How long it takes to restore a set that can be restored. */
+export function recoveryOf({ state, path, manifest }: FoundSet, predict: Predictor): Prediction | undefined {
+  return state === 'good' && manifest !== undefined ? predict(recoveryFactsOfSet(path, manifest)) : undefined;
+}
+
+/** "~4 min 10 s" */
+export function recoveryInWords(prediction: Prediction | undefined): string | undefined {
+  return prediction === undefined ? undefined : `~${timeInWords(prediction.ms)}`;
+}
+
 /** A set in --json. */
-export function setAnswer(set: FoundSet, now: Date): Record<string, unknown> {
+export function setAnswer(set: FoundSet, now: Date, recovery: Prediction | undefined): Record<string, unknown> {
   const { manifest } = set;
   return {
     path: set.path,
@@ -32,5 +46,6 @@ export function setAnswer(set: FoundSet, now: Date): Record<string, unknown> {
       manifest === undefined || manifest.imageSizeBytes === 0 ? null : manifest.plainBytes / manifest.imageSizeBytes,
     consistency: manifest?.consistency ?? null,
     guests: manifest?.guests ?? null,
+    predictedRestoreMs: recovery === undefined ? null : Math.round(recovery.ms),
   };
 }

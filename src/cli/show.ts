@@ -2,13 +2,15 @@ import type { Argv } from 'yargs';
 import { roundSize, sizeInWords } from '../device/sizes.js';
 import { LifeboatError } from '../error.js';
 import { timeInWords } from '../image/summary.js';
+import type { Prediction } from '../metrics/recovery-time.js';
 import { type FoundSet, readSet } from '../sets/find-sets.js';
 import { type SetFile, setFiles } from '../sets/set-files.js';
 import type { SetManifest } from '../sets/set-manifest.js';
 import { printable } from './columns.js';
 import { withCommonOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
-import { ageInWords, setAnswer } from './set-words.js';
+import { loadPredictor } from './predicting.js';
+import { ageInWords, recoveryInWords, recoveryOf, setAnswer } from './set-words.js';
 import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
@@ -31,9 +33,15 @@ export function addShow(yargs: Argv, command: string, choose: (verb: ChosenVerb)
           });
         const now = new Date();
         const files = setFiles(set);
-        face.answer({ ...setAnswer(set, now), files, manifest: set.manifest ?? null });
+        const recovery = recoveryOf(set, await loadPredictor(face.detail));
+        face.answer({ ...setAnswer(set, now, recovery), files, manifest: set.manifest ?? null });
         if (!argv.json) {
-          const lines = [...head(set, now), '', ...tree(set, files), ...(set.manifest ? facts(set.manifest) : [])];
+          const lines = [
+            ...head(set, now, recovery),
+            '',
+            ...tree(set, files),
+            ...(set.manifest ? facts(set.manifest) : []),
+          ];
           process.stdout.write(`${lines.map(printable).join('\n')}\n`);
         }
         return 0;
@@ -42,7 +50,7 @@ export function addShow(yargs: Argv, command: string, choose: (verb: ChosenVerb)
   });
 }
 
-function head(set: FoundSet, now: Date): string[] {
+function head(set: FoundSet, now: Date, recovery: Prediction | undefined): string[] {
   const { manifest } = set;
   const state = set.state === 'good' ? 'good' : `${set.state.toUpperCase()}: ${set.broken ?? ''}`;
   const lines: [string, string][] = [
@@ -63,10 +71,17 @@ function head(set: FoundSet, now: Date): string[] {
       ['disk', `${disk.path}${disk.model === undefined ? '' : `, ${disk.model}`}, ${sizeInWords(disk.sizeBytes)}`],
       ['image', `${roundSize(manifest.imageSizeBytes)}, ${manifest.codec}, ratio ${ratio(manifest)}; ${read}`],
       ['is', CONSISTENCY[manifest.consistency]],
+      ...restoreLine(recovery),
       ['guests', manifest.guests],
     );
   }
   return lines.map(([name, words]) => `${name.padEnd(9)} ${words}`);
+}
+
+function restoreLine(recovery: Prediction | undefined): [string, string][] {
+  if (recovery === undefined) return [];
+  const learnt = recovery.restores === 0 ? '' : `, as ${recovery.restores} earlier restores took`;
+  return [['restore', `${recoveryInWords(recovery)} on this host, ${recovery.slowest} is slowest${learnt}`]];
 }
 
 const CONSISTENCY = {

@@ -1,13 +1,16 @@
+import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { rateInWords, timeInWords } from '../image/summary.js';
 import { type VerifyResult, verifyImage } from '../image/verify.js';
+import { verifyRow } from '../image/verify-row.js';
 import { namesSet } from '../sets/read-set.js';
 import { type VerifySetResult, verifySet } from '../sets/verify-set.js';
 import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
+import { recorded } from './recording.js';
 import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
@@ -41,14 +44,22 @@ export function addVerify(yargs: Argv, command: string, choose: (verb: ChosenVer
         const { image, quick, against, engine } = argv;
         if (namesSet(image)) {
           if (argv.compress === 'none') throw new LifeboatError('USAGE', '-c none is for an image, not for a set');
-          const result = await verifySet({ set: image, quick, against, threads, engine, signal }, face);
+          const result = await recorded(
+            () => verifySet({ set: image, quick, against, threads, engine, signal }, face),
+            (ending, done) => verifyRow({ ...ending, image: resolve(image) }, done),
+            { face, signal },
+          );
           face.answer(result);
           tell(result, against, face);
           tellFiles(result, face);
           return result.damage.length === 0 ? 0 : EXIT_STATUS.DAMAGE;
         }
         const raw = argv.compress === 'none';
-        const result = await verifyImage({ image, raw, quick, against, threads, engine, signal }, face);
+        const result = await recorded(
+          () => verifyImage({ image, raw, quick, against, threads, engine, signal }, face),
+          (ending, done) => (image === '-' ? undefined : verifyRow({ ...ending, image: resolve(image) }, done)),
+          { face, signal },
+        );
         face.answer(result);
         tell(result, against, face);
         return result.damage.length === 0 ? 0 : EXIT_STATUS.DAMAGE;

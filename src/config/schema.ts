@@ -67,6 +67,15 @@ const HISTORY = z.strictObject({
   directory: path.default('/var/lib/lifeboat'),
 });
 
+const ALERTS = z.strictObject({
+  tell: z.boolean().default(true),
+  'max-age': duration.optional(),
+  window: duration.optional(),
+  'verify-every': duration.default('4w'),
+  'rehearse-every': duration.default('26w'),
+  'days-left': z.int().min(0).max(3650).default(14),
+});
+
 const NOTIFY = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('mail'), on, to: z.string().default('root') }),
   z.strictObject({ type: z.literal('webhook'), on, url, 'token-file': secretFile.optional() }),
@@ -83,6 +92,7 @@ export const CONFIG = z.strictObject({
   boot: BOOT.prefault({}),
   hook: HOOK.prefault({}),
   history: HISTORY.prefault({}),
+  alerts: ALERTS.prefault({}),
   notify: z.array(NOTIFY).default([{ type: 'mail', on: ['warning', 'failure'], to: 'root' }]),
 });
 

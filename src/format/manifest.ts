@@ -35,6 +35,8 @@ export interface Manifest {
     chunkBytes: number;
     frames: number;
     ratio: number;
+    /** Frames by what compression leaves of them, in sixteenths; not in manifests of older versions. */
+    ratioHistogram?: number[];
     sha256: string | null;
     /** SHA-256 of what stands behind the last frame, or of `index` where nothing can: binds this file to its image. */
     indexHash: string;

@@ -9,6 +9,7 @@ import { LifeboatError } from '../error.js';
 import { containerOf } from '../format/containers.js';
 import { encodeIndexBlock } from '../format/index-block.js';
 import { encodeManifest, indexHash, type Manifest } from '../format/manifest.js';
+import { ratioHistogram } from '../format/ratio-histogram.js';
 import { encodeRescueMap } from '../format/rescue-map.js';
 import { dropCache, setIoPriority } from '../native/libc.js';
 import { type ChunkSource, extentSource, streamSource } from '../stream/chunk-source.js';
@@ -177,6 +178,7 @@ async function saveTo(
       chunkBytes: plan.chunkBytes,
       frames: saved.table.count,
       ratio: saved.writtenBytes === 0 ? 1 : saved.table.plainBytes / saved.writtenBytes,
+      ratioHistogram: ratioHistogram(saved.table),
       sha256: saved.sha256 ?? null,
       indexHash: indexHash(index ?? saved.epilogue),
       index: index?.toString('base64') ?? null,

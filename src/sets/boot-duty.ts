@@ -53,6 +53,7 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
   const { signal } = boot;
   const startedAt = new Date();
   const since = performance.now();
+  const processorSince = process.cpuUsage();
   const host = hostname();
   const lines: string[] = [];
   let warnings = 0;
@@ -79,7 +80,9 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
     startedAt,
     host,
     codec: boot.codec,
+    bwlimitKiBps: boot.bwlimitKiBps,
     durationMs: Math.round(performance.now() - since),
+    processorMs: processorMs(processorSince),
     warnings,
   });
   /** The history first, for it is quick and stays. */
@@ -129,6 +132,12 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
   const event = { event: outcome, title, text: textOf(result), set: result.set } as const;
   await conclude(rowOfSuccess(result, outcome, facts()), event, signal.aborted ? LIMIT_OF_STOPPED_MS : LIMIT_MS);
   return result;
+}
+
+/** Since then, of all threads. */
+function processorMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return Math.round((user + system) / 1000);
 }
 
 function setOf(result: BootResult | BootPlan): BootResult {

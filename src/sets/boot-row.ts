@@ -10,14 +10,25 @@ export interface BootRow {
   time: string;
   host: string;
   disk?: string;
+  /** Of the disk, by which it is known under another path. */
+  serial?: string;
   codec: string;
   level?: number;
   engine?: string;
+  threads?: number;
+  /** 0: no limit. */
+  bwlimitKiBps: number;
   plainBytes?: number;
   readBytes?: number;
   imageBytes?: number;
   ratio?: number;
+  /** Of the image's frames; `ratioHistogram` says what it counts. */
+  ratioHistogram?: number[];
   durationMs: number;
+  /** Of all threads of this process, in user and kernel mode; not of LVM's tools and partclone. */
+  processorMs: number;
+  /** Read, while the image was made; in 10^6 bytes a second. */
+  MBps?: number;
   /** Of the image; its own manifest says what each is. */
   stages?: BootResult['image']['timing'];
   verified?: boolean;
@@ -35,7 +46,9 @@ export interface RunFacts {
   startedAt: Date;
   host: string;
   codec: string;
+  bwlimitKiBps: number;
   durationMs: number;
+  processorMs: number;
   warnings: number;
 }
 
@@ -44,13 +57,17 @@ export function rowOfSuccess(result: BootResult, outcome: BootOutcome, facts: Ru
   return {
     ...common(facts),
     disk: manifest.disk.path,
+    ...serialOf(manifest.disk),
     codec: image.image.codec,
     level: image.image.level,
     engine: image.image.engine,
+    threads: image.image.threads,
     plainBytes: manifest.plainBytes,
     readBytes: manifest.readBytes,
     imageBytes: manifest.imageSizeBytes,
     ratio: image.image.ratio,
+    ...(image.image.ratioHistogram === undefined ? {} : { ratioHistogram: image.image.ratioHistogram }),
+    MBps: Math.round(manifest.readBytes / Math.max(1, image.timing.wallMs) / 100) / 10,
     stages: image.timing,
     verified: manifest.verifiedAt !== undefined,
     consistency: manifest.consistency,
@@ -64,13 +81,17 @@ export function rowOfSuccess(result: BootResult, outcome: BootOutcome, facts: Ru
 export function rowOfFailure(error: string, exitStatus: number, disk: BootDisk | undefined, facts: RunFacts): BootRow {
   return {
     ...common(facts),
-    ...(disk === undefined ? {} : { disk: disk.path }),
+    ...(disk === undefined ? {} : { disk: disk.path, ...serialOf(disk) }),
     outcome: 'failure',
     exitStatus,
     error,
   };
 }
 
-function common({ startedAt, host, codec, durationMs, warnings }: RunFacts) {
-  return { kind: 'boot' as const, time: startedAt.toISOString(), host, codec, durationMs, warnings };
+function common({ startedAt, ...facts }: RunFacts) {
+  return { kind: 'boot' as const, time: startedAt.toISOString(), ...facts };
+}
+
+function serialOf({ serial }: { serial: string | undefined }): { serial?: string } {
+  return serial === undefined || serial === '' ? {} : { serial };
 }

@@ -10,7 +10,7 @@ const TEXT = readFileSync('hooks/config.toml', 'utf8');
 /** With all that is shown in comments: keys, and tables of notifications. */
 const UNCOMMENTED = TEXT.replace(/^# (?=(\[\[\w+\]\]|[\w-]+ = .*)$)/gm, '');
 /** What stands for a key without a default. */
-const EXAMPLES = ['boot.to', 'boot.disk', 'boot.level', 'boot.finish-by'];
+const EXAMPLES = ['boot.to', 'boot.disk', 'boot.level', 'boot.finish-by', 'alerts.max-age', 'alerts.window'];
 
 describe('hooks/config.toml', () => {
   test('means what no configuration means', () => {

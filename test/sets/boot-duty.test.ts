@@ -29,7 +29,7 @@ function resultOf(set: string): BootResult {
     writeMs: 100,
     writeWaitMs: 0,
   };
-  const image = { codec: 'zstd', level: 3, engine: 'native', ratio: 4.5 };
+  const image = { codec: 'zstd', level: 3, engine: 'native', threads: 2, ratio: 4.5, ratioHistogram: [1, 2] };
   return {
     set,
     manifest: manifestOf(),
@@ -71,7 +71,7 @@ function duty(t: TestContext, keep: KeepOptions = { keepAll: true }): Duty & { b
     run: (run, changes) =>
       bootDuty(
         {
-          boot: { to: base, codec: 'zstd', signal: controller.signal } as BootOptions,
+          boot: { to: base, codec: 'zstd', bwlimitKiBps: 0, signal: controller.signal } as BootOptions,
           keep,
           tell: async (event) => void events.push(event),
           record: async (row) => void rows.push(row),
@@ -107,20 +107,25 @@ describe('boot-duty', () => {
     );
     assert.match(events[1]?.logTail?.[0] ?? '', /^20\S+Z left out: swap$/);
     assert.equal(rows.length, 1);
-    const { time, durationMs, stages, ...row } = rows[0] as BootRow;
-    assert.ok(Math.abs(Date.now() - Date.parse(time)) < 60_000 && durationMs >= 0);
+    const { time, durationMs, processorMs, stages, ...row } = rows[0] as BootRow;
+    assert.ok(Math.abs(Date.now() - Date.parse(time)) < 60_000 && durationMs >= 0 && processorMs >= 0);
     assert.equal(stages?.bottleneck, 'reading');
     assert.deepEqual(row, {
       kind: 'boot',
       host: hostname(),
       disk: '/dev/sda',
+      serial: 'S6PNNX0T',
       codec: 'zstd',
       level: 3,
       engine: 'native',
+      threads: 2,
+      bwlimitKiBps: 0,
       plainBytes: 8 * 1024 ** 3,
       readBytes: 1024 ** 3,
       imageBytes: 1000,
       ratio: 4.5,
+      ratioHistogram: [1, 2],
+      MBps: 1073.7,
       verified: true,
       consistency: 'snapshot',
       outcome: 'success',
