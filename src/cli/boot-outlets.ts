@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { ReadConfig } from '../config/read-config.js';
 import { appendHistory } from '../metrics/history.js';
 import { notify } from '../notify/index.js';
-import type { DutyOptions } from '../sets/boot-duty.js';
+import type { DutyEvent, DutyOptions } from '../sets/boot-duty.js';
+import type { BootRow } from '../sets/boot-row.js';
+import { tellAlerts } from './alert-duty.js';
 
 /** Where a run of boot is told of and recorded. */
 export type BootOutlets = Pick<DutyOptions, 'tell' | 'record'>;
@@ -14,7 +18,7 @@ export interface OutletOptions {
   warn(text: string): void;
 }
 
-/** As the configuration has it; without one, nobody is told. */
+/** As the configuration has it; without one, nobody is told. After a run has ended, alerts that are new are told too. */
 export function bootOutlets({ config }: ReadConfig, { wantsNotify, warn }: OutletOptions): BootOutlets {
   const targets = wantsNotify ? config.notify : [];
   const runId = randomUUID();
@@ -22,7 +26,34 @@ export function bootOutlets({ config }: ReadConfig, { wantsNotify, warn }: Outle
     async tell(event, limitMs) {
       for (const { message, hint } of await notify(targets, event, { timeoutMs: limitMs, runId }))
         warn(hint === undefined ? message : `${message}; ${hint}`);
+      if (!wantsNotify || !hasEnded(event)) return;
+      try {
+        await tellAlerts(config, { timeoutMs: limitMs, warn });
+      } catch (error) {
+        warn(`alerts were not told: ${error instanceof Error ? error.message : String(error)}`);
+      }
     },
-    record: (row) => appendHistory(config.history.directory, row),
+    async record(row) {
+      await appendHistory(config.history.directory, { ...row, ...(await roomAt(row)) });
+    },
   };
+}
+
+/** A run that a signal has stopped has no time for more. */
+function hasEnded({ event, exitStatus = 0 }: DutyEvent): boolean {
+  return event !== 'start' && exitStatus < 128;
+}
+
+/** How much room is left where sets are kept: the history tells how it changes. */
+async function roomAt({ set }: BootRow): Promise<object> {
+  if (set === undefined) return {};
+  // DIR/HOSTNAME/TIME
+  const path = dirname(dirname(set));
+  try {
+    const { bsize, bavail, blocks } = await statfs(path);
+    return { target: { path, freeBytes: bavail * bsize, sizeBytes: blocks * bsize } };
+  } catch {
+    // The set is made, and the row counts more than this part of it.
+    return {};
+  }
 }

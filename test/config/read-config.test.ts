@@ -119,7 +119,7 @@ describe('parseConfig', () => {
     ['bwlimit = 3', ['1: there is no key or table "bwlimit": it belongs in [boot]']],
     ['[hook]\nlockwait = 3', ['2: hook has no "lockwait": it belongs in [boot]']],
     ['type = "mail"', ['1: there is no key or table "type": it belongs in [[notify]]']],
-    ['[backup]', ['1: there is no key or table "backup"; it knows boot, hook, history, notify']],
+    ['[backup]', ['1: there is no key or table "backup"; it knows boot, hook, history, alerts, notify']],
     ['[history]\nretention = 3', ['2: history has no "retention"; it knows directory']],
     [
       'boot.x = 1\nboot."y z" = 2',
