@@ -18,7 +18,8 @@ _lifeboat_flags() {
     prune)
       echo "$each --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-all --host --dry-run"
       ;;
-    bench) echo "$each $threads" ;;
+    report) echo "$each --html --prometheus --source --days --notify" ;;
+    bench) echo "$each $threads --save" ;;
     list | show | rescue-kit | doctor | config) echo "$each" ;;
     hook) ;;
     *) echo '--help --version' ;;
@@ -54,13 +55,13 @@ _lifeboat_values() {
     --prune-backups) echo 'keep-all=1 keep-last= keep-daily= keep-weekly= keep-monthly= keep-yearly=' ;;
     --disk) _lifeboat_disks /dev/ ;;
     --confirm) _lifeboat_disks ;;
-    -l | --level | -p | --threads | --chunk | --bwlimit | --range | --finish-by | --lockwait | --host | --exclude | --keep-*) ;;
+    -l | --level | -p | --threads | --chunk | --bwlimit | --range | --finish-by | --days | --source | --lockwait | --host | --exclude | --keep-*) ;;
     *) return 1 ;;
   esac
 }
 
 _lifeboat() {
-  local verbs='image verify restore boot list show prune rescue-kit doctor bench config hook'
+  local verbs='image verify restore boot list show prune rescue-kit report doctor bench config hook'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' values i
   COMPREPLY=()
   # bash makes three words of --flag=value.

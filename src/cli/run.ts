@@ -13,6 +13,7 @@ import { createFace, errorInWords } from './face.js';
 import { addImage } from './image.js';
 import { addList } from './list.js';
 import { addPrune } from './prune.js';
+import { addReport } from './report.js';
 import { addRescueKit } from './rescue-kit.js';
 import { addRestore } from './restore.js';
 import { addShow } from './show.js';
@@ -36,6 +37,7 @@ const VERBS = {
   prune: { places: '[dir]', add: addPrune },
   'rescue-kit': { places: '<directory>', add: addRescueKit },
   config: { places: '<action> [file]', add: addConfig },
+  report: { places: '', add: addReport },
   doctor: { places: '', add: addDoctor },
   bench: { places: '[source]', add: addBench },
 };
