@@ -3,8 +3,8 @@ import { type Capacity, capacities } from './capacity.js';
 import { judgeRun } from './judge-run.js';
 import { judgeStanding } from './judge-standing.js';
 import { theilSen } from './robust.js';
-import type { Run } from './run.js';
 import { bySource, type Runs } from './runs.js';
+import type { Run } from './saved-run.js';
 import { type Schedule, scheduleOf } from './schedule.js';
 import { DAY_MS, sizeInShort, spanInWords } from './words.js';
 

@@ -1,5 +1,5 @@
 import { DEVIATIONS_PER_MAD, median, medianDistance } from './robust.js';
-import type { Run } from './run.js';
+import type { Run } from './saved-run.js';
 
 /** What is usual. */
 export interface Usual {

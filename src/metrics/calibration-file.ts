@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fromSystem } from '../error.js';
 import type { Calibration } from '../policy/calibration.js';
 import { readPrivateFile, replaceFile } from './private-file.js';
-import { numberOf, textOf } from './run.js';
+import { numberOf, textOf } from './saved-run.js';
 
 /** And what a restore needs: the image is read from where sets are kept, and written to a disk like that of this host. */
 export interface HostCalibration extends Calibration {

@@ -1,5 +1,5 @@
 import { theilSen } from './robust.js';
-import type { Run } from './run.js';
+import type { Run } from './saved-run.js';
 import { DAY_MS } from './words.js';
 
 /** The room where backups go, and how it changes. */

@@ -1,6 +1,6 @@
 import type { Alert, AlertKind } from './alert.js';
 import { type Baseline, baselineFor, shiftBetween, type Usual } from './baseline.js';
-import type { Run } from './run.js';
+import type { Run } from './saved-run.js';
 import { spanInWords, speedInWords } from './words.js';
 
 /** Nightly runs of one disk differ by 2 to 5 %. */

@@ -1,6 +1,6 @@
 import type { Alert, AlertFacts } from './alert.js';
-import type { Run } from './run.js';
 import type { Runs } from './runs.js';
+import type { Run } from './saved-run.js';
 import { scheduleOf } from './schedule.js';
 import { DAY_MS, spanInWords, timeInShort } from './words.js';
 

@@ -1,5 +1,5 @@
 import type { Report, SourceReport } from './report.js';
-import type { Run } from './run.js';
+import type { Run } from './saved-run.js';
 
 /** What a file that is replaced begins with; node_exporter passes comments over. */
 export const PROMETHEUS_MARK = '# Written by lifeboat report';

@@ -41,7 +41,7 @@ function cells(
   const words = <T>(value: T | undefined, inWords: (known: T) => string) => (value === undefined ? '' : inWords(value));
   const failed = last.ok ? '' : ' FAILED';
   return [
-    isFormer ? `(${name})` : name,
+    shortened(isFormer ? `(${name})` : name),
     `${spanInWords(Math.max(0, nowMs - last.timeMs))} ago${failed}`,
     words(lastGood?.imageBytes, sizeInShort),
     words(lastGood?.ratio, (ratio) => ratio.toFixed(2)),
@@ -57,6 +57,13 @@ function cells(
         : `${spanInWords(Math.max(0, nowMs - provenMs))} ago`,
     recovery === undefined ? '' : `~${spanInWords(recovery.ms)}`,
   ];
+}
+
+const LONGEST_NAME = 32;
+
+function shortened(name: string): string {
+  const characters = [...name];
+  return characters.length <= LONGEST_NAME ? name : `${characters.slice(0, LONGEST_NAME - 3).join('')}...`;
 }
 
 /** Columns that are empty in every row are left out. */

@@ -7,8 +7,8 @@ import type { History } from './history.js';
 import { judgeRun } from './judge-run.js';
 import { lastProven } from './judge-standing.js';
 import { type Prediction, predictRestore } from './recovery-time.js';
-import type { Run } from './run.js';
 import { bySource, type Restored, type Runs, sortRuns } from './runs.js';
+import type { Run } from './saved-run.js';
 import { DAY_MS } from './words.js';
 
 /** A run, what was usual before it, and what was odd about it. */

@@ -1,5 +1,5 @@
 import type { ReadRow } from './history-row.js';
-import { numberOf, type Run, runOf, textOf } from './run.js';
+import { numberOf, type Run, runOf, textOf } from './saved-run.js';
 
 /** A restore that was done: the rehearsal of the worst day, or the day itself. */
 export interface Restored {

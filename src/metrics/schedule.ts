@@ -1,5 +1,5 @@
 import { median, medianDistance, quantile } from './robust.js';
-import type { Run } from './run.js';
+import type { Run } from './saved-run.js';
 
 /** How often a source is saved, learnt from its good runs. */
 export interface Schedule {

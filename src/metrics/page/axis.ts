@@ -1,13 +1,15 @@
+const LEAST_STEPS = 2;
+
 /**
- * Even steps that people read with ease, three to five of them from 0 to the top: 1, 2 or 5 times a power of ten of a unit.
+ * Even steps that people read with ease, three to six of them from 0 to the top: 1, 2 or 5 times a power of ten of a unit.
  * @param units the largest first: GiB and MiB, hours and minutes. The largest that the top has in it counts
  */
 export function ticks(top: number, units: readonly number[] = [1]): number[] {
   if (!(top > 0) || !Number.isFinite(top)) return [0];
   const unit = units.find((one) => one <= top) ?? units.at(-1) ?? 1;
-  const rough = top / unit / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = unit * power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
+  const most = (top * 1.0001) / unit / LEAST_STEPS;
+  const power = 10 ** Math.floor(Math.log10(most));
+  const step = unit * power * ([5, 2].find((factor) => factor * power <= most) ?? 1);
   const list: number[] = [];
   // A little more than the top, for sums of fractions are not exact.
   for (let index = 0; index * step <= top * 1.0001; index++) list.push(index * step);

@@ -33,7 +33,7 @@ export function histogramChart(counts: readonly number[], before: readonly numbe
     element(
       'figcaption',
       {},
-      text('Chunks by what compression leaves of them'),
+      text('Chunks by what is left of them'),
       element('b', {}, text(`${(100 * incompressible).toFixed(0)} % do not compress`)),
     ),
     element(

@@ -51,7 +51,7 @@ export function reportPage(report: Report, host: string, version: string): strin
       period,
     ),
     ...(targets.length === 0 ? [] : [element('h2', {}, text('Room')), ...targets.map((one) => roomCard(one, period))]),
-    ...(restored.length === 0 ? [] : [element('h2', {}, text('Restores')), restoreTable(restored)]),
+    ...(restored.length === 0 ? [] : [element('h2', {}, text('Restores')), restoreCard(restored)]),
     ...group(
       'Guests',
       sources.filter(({ kind }) => kind === 'guest'),
@@ -132,35 +132,21 @@ function roomCard(
   );
 }
 
-function restoreTable(restored: readonly Restored[]): Markup {
-  const time = (ms: number | undefined) => text(ms === undefined ? '' : spanInWords(ms));
-  const off = ({ predictedMs, actualMs }: Restored) =>
-    predictedMs === undefined || !actualMs ? '' : `${(100 * (predictedMs / actualMs - 1)).toFixed(0)} %`;
-  const heads = ['When', 'What', 'Predicted', 'Took', 'Off by'];
-  return element(
-    'section',
-    { class: 'card' },
-    element(
-      'table',
+function restoreCard(restored: readonly Restored[]): Markup {
+  const entries = restored.toReversed().map(({ timeMs, place, ok, predictedMs, actualMs }) => {
+    const took = ok && actualMs !== undefined ? `took ${spanInWords(actualMs)}` : 'failed';
+    const off =
+      predictedMs === undefined || !actualMs || !ok ? undefined : Math.round(100 * (predictedMs / actualMs - 1));
+    const predicted =
+      off === undefined || predictedMs === undefined
+        ? ''
+        : `, predicted were ${spanInWords(predictedMs)}, off by ${Math.abs(off)} %`;
+    return element(
+      'li',
       {},
-      element('thead', {}, element('tr', {}, ...heads.map((head) => element('th', {}, text(head))))),
-      element(
-        'tbody',
-        {},
-        ...restored
-          .toReversed()
-          .map((one) =>
-            element(
-              'tr',
-              {},
-              element('td', {}, text(timeInShort(one.timeMs))),
-              element('td', {}, text(one.place ?? '')),
-              element('td', {}, time(one.predictedMs)),
-              element('td', {}, one.ok ? time(one.actualMs) : text('failed')),
-              element('td', {}, text(one.ok ? off(one) : '')),
-            ),
-          ),
-      ),
-    ),
-  );
+      element('b', {}, text(`${took}${predicted}`)),
+      element('small', {}, text(`${timeInShort(timeMs)}, ${place ?? ''}`)),
+    );
+  });
+  return element('section', { class: 'card' }, element('ul', {}, ...entries));
 }

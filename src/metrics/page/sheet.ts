@@ -19,10 +19,10 @@ section.worse { border-left-color: var(--bad) }
 .state { font-size: .85rem; font-weight: 600; color: var(--good) }
 .state.bad { color: var(--bad) }
 .head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; align-items: baseline }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 9rem), 1fr)); gap: .5rem 1rem; margin: .75rem 0 }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 8rem), 1fr)); gap: .5rem 1rem; margin: .75rem 0 }
 dt { font-size: .8rem }
 dd { margin: 0; font-weight: 600 }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); gap: 1rem }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 1rem 1.5rem }
 figure { margin: 0; min-width: 0 }
 figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; font-size: .85rem }
 figcaption b { color: var(--ink) }
@@ -37,9 +37,9 @@ svg text { font-size: 11px; fill: var(--quiet) }
 .failed { fill: none; stroke: var(--bad); stroke-width: 2 }
 .bar { fill: var(--line); fill-opacity: .55 }
 .before { fill: none; stroke: var(--ink); stroke-opacity: .7 }
-table { border-collapse: collapse; width: 100%; font-size: .9rem }
-th, td { text-align: left; padding: .3rem .5rem .3rem 0; border-bottom: 1px solid var(--grid); vertical-align: top }
-th { color: var(--quiet); font-weight: 400 }
+ul { list-style: none; margin: 0; padding: 0 }
+li + li { margin-top: .5rem }
+small { display: block; font-weight: 400; font-size: .8rem; color: var(--quiet) }
 @media print {
   :root { color-scheme: light; --ground: #fff; --card: #fff; --edge: #999; --ink: #000; --quiet: #444; --line: #0550ae;
     --band: #0550ae22; --grid: #ccc; --odd: #953800; --bad: #a40e26; --good: #116329 }

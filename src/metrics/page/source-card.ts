@@ -1,7 +1,7 @@
 import type { AlertKind } from '../alert.js';
 import type { Baseline, Usual } from '../baseline.js';
 import type { ReportedRun, SourceReport } from '../report.js';
-import type { Run } from '../run.js';
+import type { Run } from '../saved-run.js';
 import { sizeInShort, spanInWords, speedInWords, timeInShort } from '../words.js';
 import { SIZE_UNITS, SPEED_UNITS, TIME_UNITS } from './axis.js';
 import { histogramChart } from './histogram-chart.js';
@@ -61,7 +61,7 @@ const CHARTS: readonly SourceChart[] = [
     kinds: ['ratio-low', 'ratio-high'],
     of: ({ ratio }) => ratio,
     usual: ({ ratio }) => ratio,
-    inWords: (value) => value.toFixed(value < 10 ? 1 : 0),
+    inWords: (value) => value.toFixed(value < 100 ? 2 : 0),
   },
   {
     title: 'Throughput',
@@ -111,26 +111,33 @@ function histogramOf(runs: readonly ReportedRun[]): Markup[] {
 
 function facts({ last, lastGood, provenMs, recovery, kind, runs }: SourceReport, nowMs: number): Markup {
   const ago = (ms: number | undefined) => (ms === undefined ? 'never' : `${spanInWords(Math.max(0, nowMs - ms))} ago`);
-  const codec = [lastGood?.codec, lastGood?.level, lastGood?.engine].filter((part) => part !== undefined).join(' ');
+  const when = (name: string, ms: number | undefined): Fact => [name, ago(ms), ms === undefined ? '' : timeInShort(ms)];
   const failed = runs.filter(({ run }) => !run.ok).length;
-  const pairs: [string, string][] = [
-    ['Last run', `${ago(last.timeMs)} (${timeInShort(last.timeMs)})`],
-    ...(last.ok ? [] : [['Last good run', ago(lastGood?.timeMs)] as [string, string]]),
-    ...(kind === 'guest' && provenMs === undefined ? [] : [['Last verified', ago(provenMs)] as [string, string]]),
-    ...(kind === 'guest'
-      ? []
-      : [
-          ['Restore takes', recovery === undefined ? 'not known' : `about ${spanInWords(recovery.ms)}`] as [
-            string,
-            string,
-          ],
-        ]),
-    ['Runs', `${runs.length}${failed === 0 ? '' : `, ${failed} failed`}`],
-    ...(codec === '' ? [] : [['Codec', codec] as [string, string]]),
-  ];
+  const list: Fact[] = [when('Last run', last.timeMs)];
+  if (!last.ok) list.push(when('Last good run', lastGood?.timeMs));
+  if (kind !== 'guest' || provenMs !== undefined) list.push(when('Last verified', provenMs));
+  if (kind !== 'guest')
+    list.push(
+      recovery === undefined
+        ? ['Restore takes', 'not known', 'lifeboat bench --save measures it']
+        : ['Restore takes', `about ${spanInWords(recovery.ms)}`, `${recovery.slowest} is slowest`],
+    );
+  list.push(['Runs', String(runs.length), failed === 0 ? '' : `${failed} failed`]);
+  if (lastGood?.codec !== undefined)
+    list.push(['Codec', [lastGood.codec, lastGood.level ?? ''].join(' ').trim(), lastGood.engine ?? '']);
   return element(
     'dl',
     {},
-    ...pairs.map(([name, words]) => element('div', {}, element('dt', {}, text(name)), element('dd', {}, text(words)))),
+    ...list.map(([name, words, more]) =>
+      element(
+        'div',
+        {},
+        element('dt', {}, text(name)),
+        element('dd', {}, text(words), ...(more === '' ? [] : [element('small', {}, text(more))])),
+      ),
+    ),
   );
 }
+
+/** Name, value, and what is worth less ink. */
+type Fact = [string, string, string];

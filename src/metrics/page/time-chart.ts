@@ -67,7 +67,7 @@ export function timeChart(chart: TimeChart): Markup {
   const grid = ticks(top, units).map((tick) =>
     join([
       element('line', { class: 'grid', x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick), y2: y(tick) }),
-      element('text', { x: LEFT - 6, y: y(tick) + 3.5, 'text-anchor': 'end' }, text(inWords(tick))),
+      element('text', { x: LEFT - 6, y: y(tick) + 3.5, 'text-anchor': 'end' }, text(tickInWords(tick, inWords))),
     ]),
   );
   const days = [
@@ -128,6 +128,11 @@ export function timeChart(chart: TimeChart): Markup {
       ...failed,
     ),
   );
+}
+
+/** "500 GiB" and "0": a scale needs no decimals that say nothing. */
+function tickInWords(value: number, inWords: TimeChart['inWords']): string {
+  return value === 0 ? '0' : inWords(value).replace(/\.0+(?= |$)/, '');
 }
 
 function cross(x: number, y: number, words: string): Markup {
