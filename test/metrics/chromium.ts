@@ -44,6 +44,7 @@ export async function openBrowser(): Promise<Browser> {
     ],
     { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] },
   );
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const toBrowser = child.stdio[3] as Writable;
   const fromBrowser = child.stdio[4] as Readable;
   const waiting = new Map<number, { resolve(result: Message): void; reject(error: Error): void }>();
@@ -86,10 +87,11 @@ export async function openBrowser(): Promise<Browser> {
   }
 
   async function close(): Promise<void> {
-    const ended = new Promise((resolve) => child.once('close', resolve));
-    if (child.exitCode === null) child.kill('SIGKILL');
+    session = undefined;
+    // Asked to, it waits for its helpers, which write to the profile.
+    await send('Browser.close').catch(() => undefined);
+    await limited('end of chromium', ended).catch(() => child.kill('SIGKILL'));
     await ended;
-    // Its helpers end a moment after it.
     rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 
