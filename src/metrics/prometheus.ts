@@ -1,5 +1,6 @@
 import type { Report, SourceReport } from './report.js';
 import type { Run } from './saved-run.js';
+import { DAY_MS } from './words.js';
 
 /** What a file that is replaced begins with; node_exporter passes comments over. */
 export const PROMETHEUS_MARK = '# Written by lifeboat report';
@@ -58,7 +59,9 @@ export function prometheusText(report: Report, version: string): string {
     ),
     target('lifeboat_target_free_bytes', 'Room left where sets are kept, after the last run.', (one) => one.freeBytes),
     target('lifeboat_target_size_bytes', 'Size of the file system where sets are kept.', (one) => one.sizeBytes),
-    target('lifeboat_target_full_days', 'Days until it is full, as it goes.', (one) => one.fullInDays),
+    target('lifeboat_target_full_seconds', 'Time until it is full, as it goes.', ({ fullInDays }) =>
+      fullInDays === undefined ? undefined : seconds(fullInDays * DAY_MS),
+    ),
     {
       name: 'lifeboat_alert',
       help: 'An alert of lifeboat report; the value is its grade, larger is worse.',

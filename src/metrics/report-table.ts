@@ -18,7 +18,11 @@ export function reportTable(report: Report, unicode: boolean): string[] {
   const last = restored.at(-1);
   if (last !== undefined) {
     const predicted = last.predictedMs === undefined ? '' : `, predicted were ${spanInWords(last.predictedMs)}`;
-    const took = last.actualMs === undefined ? 'failed' : `took ${spanInWords(last.actualMs)}${predicted}`;
+    const took = !last.ok
+      ? 'failed'
+      : last.actualMs === undefined
+        ? 'done'
+        : `took ${spanInWords(last.actualMs)}${predicted}`;
     lines.push('', `last restore: ${timeInShort(last.timeMs)}, ${took}`);
   }
   if (alerts.length === 0) lines.push('', sources.length === 0 ? 'nothing to report' : 'no alerts');

@@ -138,8 +138,9 @@ function targetOf(row: ReadRow): Run['target'] {
 }
 
 function quotient(above: number | undefined, below: number | undefined): number | undefined {
-  if (above === undefined || below === undefined || above === 0 || below === 0) return undefined;
-  return above / below;
+  if (above === undefined || below === undefined || above === 0) return undefined;
+  const value = above / below;
+  return Number.isFinite(value) && value > 0 ? value : undefined;
 }
 
 function perSecond(bytes: number | undefined, ms: number | undefined): number | undefined {
@@ -147,9 +148,12 @@ function perSecond(bytes: number | undefined, ms: number | undefined): number | 
   return perMs === undefined ? undefined : perMs * 1000;
 }
 
-/** What is no size, duration or speed is as if it were not there: negative, text, or 1e999, which JSON reads as infinite. */
+/**
+ * What is no size, duration or speed is as if it were not there: negative, text, 1e999, which JSON reads as infinite, and
+ * what is over 2^53, 9 PB or 285,000 years.
+ */
 export function numberOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : undefined;
 }
 
 export function textOf(value: unknown): string | undefined {

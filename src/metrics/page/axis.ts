@@ -10,6 +10,8 @@ export function ticks(top: number, units: readonly number[] = [1]): number[] {
   const most = (top * 1.0001) / unit / LEAST_STEPS;
   const power = 10 ** Math.floor(Math.log10(most));
   const step = unit * power * ([5, 2].find((factor) => factor * power <= most) ?? 1);
+  // Below 1e-300 or so a step is 0.
+  if (!(step > 0)) return [0];
   const list: number[] = [];
   // A little more than the top, for sums of fractions are not exact.
   for (let index = 0; index * step <= top * 1.0001; index++) list.push(index * step);

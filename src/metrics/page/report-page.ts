@@ -134,7 +134,7 @@ function roomCard(
 
 function restoreCard(restored: readonly Restored[]): Markup {
   const entries = restored.toReversed().map(({ timeMs, place, ok, predictedMs, actualMs }) => {
-    const took = ok && actualMs !== undefined ? `took ${spanInWords(actualMs)}` : 'failed';
+    const took = !ok ? 'failed' : actualMs === undefined ? 'done' : `took ${spanInWords(actualMs)}`;
     const off =
       predictedMs === undefined || !actualMs || !ok ? undefined : Math.round(100 * (predictedMs / actualMs - 1));
     const predicted =
