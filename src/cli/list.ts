@@ -31,7 +31,7 @@ export function addList(yargs: Argv, command: string, choose: (verb: ChosenVerb)
         face.answer({ directory, sets: sets.map((set) => setAnswer(set, now, recovery.get(set))) });
         if (argv.json) return 0;
         if (sets.length === 0) face.say(`lifeboat: no sets are in "${directory}": lifeboat boot --to DIR makes one`);
-        else process.stdout.write(columns(HEADS, rows(sets, now, recovery)));
+        else process.stdout.write(tableOf(rows(sets, now, recovery)));
         return 0;
       },
     });
@@ -53,6 +53,14 @@ export async function directoryOf(given: string | undefined, verb: string): Prom
 }
 
 const HEADS = ['HOST', 'SET', 'DISK', 'SIZE', 'RATIO', 'AGE', 'VERIFIED', 'RESTORE', 'NOTES'];
+
+/** A host that was not calibrated has nothing to say of restores. */
+function tableOf(all: readonly string[][]): string {
+  const at = HEADS.indexOf('RESTORE');
+  const isKnown = all.some((row) => row[at] !== '');
+  const without = (row: readonly string[]) => (isKnown ? row : row.toSpliced(at, 1));
+  return columns(without(HEADS), all.map(without));
+}
 
 /** Hosts by name, of each the newest first. */
 function rows(

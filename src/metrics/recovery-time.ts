@@ -26,8 +26,9 @@ export interface Prediction {
 const START_MS = 500;
 
 /**
- * How long a restore takes on this host: its stages work side by side, so it is the slowest of them. What earlier restores
- * took, against what this said then, corrects it. Pure.
+ * How long a restore takes on this host. Its stages work side by side, so it is that of the slowest, and more where another
+ * is nearly as slow, for they wait for one another and for processors: the root of the sum of squares is between the
+ * slowest alone, which was up to half too short, and the sum. What earlier restores took corrects it. Pure.
  * @returns undefined where this host or this codec was not calibrated
  */
 export function predictRestore(
@@ -46,7 +47,8 @@ export function predictRestore(
     ['reading', secondsOf(imageBytes, targetReadBytesPerSecond ?? readBytesPerSecond)],
     ['writing', secondsOf(dataBytes, diskWriteBytesPerSecond)],
   ];
-  const [slowest, seconds] = stages.reduce((worst, next) => (next[1] > worst[1] ? next : worst));
+  const [slowest] = stages.reduce((worst, next) => (next[1] > worst[1] ? next : worst));
+  const seconds = Math.hypot(...stages.map(([, stageSeconds]) => stageSeconds));
   const modelMs = START_MS + 1000 * seconds;
   const { factor, restores } = learntFrom(restored, codec);
   return { ms: factor * modelMs, modelMs, slowest, restores };

@@ -63,6 +63,7 @@ describe('the command line', { concurrency: 2 }, () => {
       'image',
       'list',
       'prune',
+      'report',
       'rescue-kit',
       'restore',
       'show',
