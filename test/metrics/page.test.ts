@@ -48,13 +48,14 @@ const VIEWS = [
 
 describe('the page in Chromium', { skip: noChromium }, () => {
   let browser: Browser;
-  const base = mkdtempSync(join(tmpdir(), 'lifeboat-page-'));
+  let base: string;
   before(async () => {
+    base = mkdtempSync(join(tmpdir(), 'lifeboat-page-'));
     browser = await openBrowser();
   });
   after(async () => {
-    await browser?.close();
     rmSync(base, { recursive: true, force: true });
+    await browser?.close();
   });
 
   async function show(page: string, view: (typeof VIEWS)[number]): Promise<void> {
