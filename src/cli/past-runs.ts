@@ -11,7 +11,8 @@ export async function readKnowledge(directory: string, warn: (text: string) => v
   try {
     const { readHistory } = await import('../metrics/history.js');
     const { rows } = await readHistory(directory);
-    return { calibration: undefined, pastRuns: rows.flatMap(pastRunOf) };
+    const { readCalibration } = await import('../metrics/calibration-file.js');
+    return { calibration: readCalibration(directory), pastRuns: rows.flatMap(pastRunOf) };
   } catch (error) {
     if (!(error instanceof LifeboatError)) throw error;
     warn(`what past runs reached is not known: ${error.message}`);

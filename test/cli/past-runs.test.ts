@@ -20,6 +20,8 @@ const ROW: BootRow = {
   imageBytes: 1_000_000_000,
   ratio: 8,
   durationMs: 50_000,
+  processorMs: 60_000,
+  bwlimitKiBps: 0,
   stages: {
     wallMs: 40_000,
     readMs: 20_000,
