@@ -3,8 +3,8 @@ import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ReadConfig } from '../config/read-config.js';
 import { appendHistory } from '../metrics/history.js';
-import { notify } from '../notify/index.js';
-import type { DutyEvent, DutyOptions } from '../sets/boot-duty.js';
+import { notify, type RunEvent } from '../notify/index.js';
+import type { DutyOptions } from '../sets/boot-duty.js';
 import type { BootRow } from '../sets/boot-row.js';
 import { tellAlerts } from './alert-duty.js';
 
@@ -18,15 +18,18 @@ export interface OutletOptions {
   warn(text: string): void;
 }
 
-/** As the configuration has it; without one, nobody is told. After a run has ended, alerts that are new are told too. */
-export function bootOutlets({ config }: ReadConfig, { wantsNotify, warn }: OutletOptions): BootOutlets {
+/**
+ * As the configuration has it; without one nobody is told and nothing kept. After a run has ended, alerts that are new are told
+ * too.
+ */
+export function bootOutlets({ config, exists }: ReadConfig, { wantsNotify, warn }: OutletOptions): BootOutlets {
   const targets = wantsNotify ? config.notify : [];
   const runId = randomUUID();
   return {
     async tell(event, limitMs) {
       for (const { message, hint } of await notify(targets, event, { timeoutMs: limitMs, runId }))
         warn(hint === undefined ? message : `${message}; ${hint}`);
-      if (!wantsNotify || !hasEnded(event)) return;
+      if (!exists || !wantsNotify || !hasEnded(event)) return;
       try {
         await tellAlerts(config, { timeoutMs: limitMs, warn });
       } catch (error) {
@@ -34,13 +37,13 @@ export function bootOutlets({ config }: ReadConfig, { wantsNotify, warn }: Outle
       }
     },
     async record(row) {
-      await appendHistory(config.history.directory, { ...row, ...(await roomAt(row)) });
+      if (exists) await appendHistory(config.history.directory, { ...row, ...(await roomAt(row)) });
     },
   };
 }
 
 /** A run that a signal has stopped has no time for more. */
-function hasEnded({ event, exitStatus = 0 }: DutyEvent): boolean {
+function hasEnded({ event, exitStatus = 0 }: RunEvent): boolean {
   return event !== 'start' && exitStatus < 128;
 }
 

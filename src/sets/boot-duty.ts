@@ -5,25 +5,11 @@ import { roundSize } from '../device/sizes.js';
 import { LifeboatError } from '../error.js';
 import type { RunReport } from '../image/report.js';
 import { timeInWords } from '../image/summary.js';
+import type { RunEvent } from '../notify/index.js';
 import { type BootOptions, type BootPlan, type BootResult, GUESTS_LEFT_OUT, runBoot } from './boot.js';
 import { type BootRow, type RunFacts, rowOfFailure, rowOfSuccess } from './boot-row.js';
 import { pruneSets } from './prune.js';
 import { hasKeepOption } from './retention.js';
-
-/** What others are told of a run. */
-export interface DutyEvent {
-  event: 'start' | 'success' | 'warning' | 'failure';
-  host: string;
-  /** "boot disk saved"; of a failure only what failed: "boot disk". */
-  title: string;
-  /** A line for each thing to know; of a failure the first says why. */
-  text: string;
-  exitStatus?: number;
-  /** The last lines of the log, oldest first. */
-  logTail?: readonly string[];
-  /** The set's directory. */
-  set?: string;
-}
 
 export interface DutyOptions {
   /** No dry run: of that nobody else wants to know. */
@@ -31,7 +17,7 @@ export interface DutyOptions {
   /** Which sets of this host stay after a good run. */
   keep: KeepOptions;
   /** @param limitMs how long it may take, no longer is waited for */
-  tell(event: DutyEvent, limitMs: number): Promise<void>;
+  tell(event: RunEvent, limitMs: number): Promise<void>;
   record(row: BootRow): Promise<void>;
   /** What saves the disk. */
   run?: (options: BootOptions, report: RunReport) => Promise<BootResult | BootPlan>;
@@ -86,9 +72,9 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
     warnings,
   });
   /** The history first, for it is quick and stays. */
-  const conclude = async (row: BootRow, event: Omit<DutyEvent, 'host' | 'logTail' | 'exitStatus'>, limitMs: number) => {
+  const conclude = async (row: BootRow, event: Omit<RunEvent, 'host' | 'logTail' | 'exitStatus'>, limitMs: number) => {
     await bounded('the history has no row of this run', () => options.record(row), limitMs, report);
-    const whole: DutyEvent = { ...event, host, exitStatus: row.exitStatus, logTail: [...lines] };
+    const whole: RunEvent = { ...event, host, exitStatus: row.exitStatus, logTail: [...lines] };
     const tellInOrder = async () => {
       await startTold;
       await options.tell(whole, limitMs);
@@ -98,7 +84,7 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
 
   const onStart = (found: BootDisk) => {
     disk = found;
-    const start: DutyEvent = {
+    const start: RunEvent = {
       event: 'start',
       host,
       title: 'saving the boot disk',

@@ -8,8 +8,9 @@ import type { KeepOptions } from '../../src/config/prune-backups.js';
 import type { BootDisk } from '../../src/device/boot-disk.js';
 import { LifeboatError } from '../../src/error.js';
 import type { RunReport } from '../../src/image/report.js';
+import type { RunEvent } from '../../src/notify/index.js';
 import { type BootOptions, type BootResult, GUESTS_LEFT_OUT } from '../../src/sets/boot.js';
-import { bootDuty, type DutyEvent, type DutyOptions } from '../../src/sets/boot-duty.js';
+import { bootDuty, type DutyOptions } from '../../src/sets/boot-duty.js';
 import type { BootRow } from '../../src/sets/boot-row.js';
 import { dailyTimes, directory, makeSet, manifestOf } from './fake-set.js';
 
@@ -45,7 +46,7 @@ const goodRun: Run = async ({ onStart, to }, report) => {
 
 interface Duty {
   rows: BootRow[];
-  events: DutyEvent[];
+  events: RunEvent[];
   warnings: string[];
   controller: AbortController;
   run(run: Run, changes?: Partial<DutyOptions>): Promise<BootResult>;
@@ -54,7 +55,7 @@ interface Duty {
 function duty(t: TestContext, keep: KeepOptions = { keepAll: true }): Duty & { base: string } {
   const base = directory(t);
   const rows: BootRow[] = [];
-  const events: DutyEvent[] = [];
+  const events: RunEvent[] = [];
   const warnings: string[] = [];
   const controller = new AbortController();
   const report: RunReport = {
