@@ -6,7 +6,7 @@ _lifeboat_flags() {
   local threads='--threads --engine'
   case $1 in
     image)
-      echo "$each $threads --output --compress --level --chunk --bwlimit --ionice --priority --kind --finish-by" \
+      echo "$each $threads --gpu --output --compress --level --chunk --bwlimit --ionice --priority --kind --finish-by" \
         "--verify --no-sha256 --on-read-error --force --dry-run"
       ;;
     verify) echo "$each $threads --quick --against --compress" ;;
@@ -20,7 +20,7 @@ _lifeboat_flags() {
       ;;
     report) echo "$each --html --prometheus --source --days --notify" ;;
     bench) echo "$each $threads --save" ;;
-    list | show | rescue-kit | doctor | config) echo "$each" ;;
+    list | show | rescue-kit | doctor | gpu | config) echo "$each" ;;
     hook) ;;
     *) echo '--help --version' ;;
   esac
@@ -41,12 +41,17 @@ _lifeboat_values() {
   case $2 in
     -c | --compress)
       case $1 in
-        image) echo 'auto pigz gzip zstd lz4 xz bzip2 none' ;;
+        image) echo 'auto pigz gzip zstd lz4 gpu-lz4 xz bzip2 none' ;;
         boot) echo 'auto pigz gzip zstd lz4 xz' ;;
         *) echo 'auto none' ;;
       esac
       ;;
-    --engine) echo 'auto native portable' ;;
+    --engine)
+      case $1 in
+        image) echo 'auto native portable gpu' ;;
+        *) echo 'auto native portable' ;;
+      esac
+      ;;
     --priority) echo 'speed balanced ratio' ;;
     --kind) echo 'general database logs' ;;
     --snapshot) echo 'auto lvm btrfs none' ;;
@@ -55,13 +60,13 @@ _lifeboat_values() {
     --prune-backups) echo 'keep-all=1 keep-last= keep-daily= keep-weekly= keep-monthly= keep-yearly=' ;;
     --disk) _lifeboat_disks /dev/ ;;
     --confirm) _lifeboat_disks ;;
-    -l | --level | -p | --threads | --chunk | --bwlimit | --range | --finish-by | --days | --source | --lockwait | --host | --exclude | --keep-*) ;;
+    -l | --level | -p | --threads | --chunk | --bwlimit | --range | --gpu | --finish-by | --days | --source | --lockwait | --host | --exclude | --keep-*) ;;
     *) return 1 ;;
   esac
 }
 
 _lifeboat() {
-  local verbs='image verify restore boot list show prune rescue-kit report doctor bench config hook'
+  local verbs='image verify restore boot list show prune rescue-kit report doctor bench gpu config hook'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' values i
   COMPREPLY=()
   # bash makes three words of --flag=value.

@@ -15,7 +15,13 @@ export function withCommonOptions<T>(yargs: Argv<T>) {
     .option('verbose', { alias: 'v', type: 'boolean', default: false, describe: 'Say more' });
 }
 
-export function withThreadOptions<T>(yargs: Argv<T>) {
+const ENGINES = ['auto', 'native', 'portable'] as const satisfies readonly EngineChoice[];
+
+/** @param engines what of them the verb takes */
+export function withThreadOptions<T, E extends string = EngineChoice>(
+  yargs: Argv<T>,
+  engines: readonly ('auto' | E)[] = ENGINES as unknown as readonly ('auto' | E)[],
+) {
   return yargs
     .option('threads', {
       alias: 'p',
@@ -24,8 +30,8 @@ export function withThreadOptions<T>(yargs: Argv<T>) {
       describe: 'Threads to compress or decode with (default: one a processor)',
     })
     .option('engine', {
-      choices: ['auto', 'native', 'portable'] as const satisfies readonly EngineChoice[],
-      default: 'auto' as EngineChoice,
+      choices: engines,
+      default: 'auto' as 'auto' | E,
       requiresArg: true,
       describe: "The system's C libraries, or npm packages",
     });

@@ -20,13 +20,14 @@ import { recorded } from './recording.js';
 import { parseSize } from './sizes.js';
 import type { ChosenVerb } from './verb.js';
 
-const CODEC_CHOICES = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'xz', 'bzip2', 'none'] as const;
+const CODEC_CHOICES = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'gpu-lz4', 'xz', 'bzip2', 'none'] as const;
+const ENGINE_CHOICES = ['auto', 'native', 'portable', 'gpu'] as const;
 const MIN_CHUNK_BYTES = 4096;
 /** As the configuration has it by default: reading that would cost each image 30 ms of zod. */
 const HISTORY_DIRECTORY = '/var/lib/lifeboat';
 
 function build(yargs: Argv) {
-  const named = withThreadOptions(withCommonOptions(yargs))
+  const named = withThreadOptions(withCommonOptions(yargs), ENGINE_CHOICES)
     .usage('lifeboat image SOURCE -o OUT\n\nMakes an image of a block device, a file, or stdin (-).')
     .positional('source', { type: 'string', demandOption: true, describe: 'Block device, file, or - for stdin' })
     .option('output', {
@@ -42,6 +43,12 @@ function build(yargs: Argv) {
     describe: 'Plaintext per frame: 4KiB to 64MiB (default 4MiB, zstd 8MiB, gzip 1MiB)',
   });
   return withPolicyOptions(withPaceOptions(coded))
+    .option('gpu', {
+      type: 'string',
+      default: 'auto',
+      requiresArg: true,
+      describe: 'Graphics card for -c gpu-lz4: its name, or its number in lifeboat gpu',
+    })
     .option('verify', {
       type: 'boolean',
       default: false,
@@ -63,14 +70,15 @@ function build(yargs: Argv) {
 
 export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
   return yargs.command(command, 'Make an image of a disk', build, (argv) => {
-    const codec = codecOf(argv.compress);
+    const { codec, engine, gpu } = engineOf(argv);
     const out = argv.output;
     const options: Omit<ImageOptions, 'signal'> = {
       source: argv.source,
       out,
       codec,
       level: argv.level,
-      engine: argv.engine,
+      engine,
+      gpu,
       threads: threadsOf(argv.threads),
       chunkBytes: chunkOf(argv.chunk),
       ...paceOf(argv),
@@ -121,4 +129,25 @@ function chunkOf(text: string | undefined): number | undefined {
   const bytes = parseSize(text, '--chunk');
   if (bytes >= MIN_CHUNK_BYTES && bytes <= MAX_CHUNK_BYTES && bytes % MIN_CHUNK_BYTES === 0) return bytes;
   throw new LifeboatError('USAGE', `--chunk takes 4KiB to 64MiB in steps of 4KiB, not "${text}"`);
+}
+
+/**
+ * `-c gpu-lz4` is lz4 with a graphics card beside the processors; with `--engine gpu` the card does it alone.
+ * @throws LifeboatError USAGE
+ */
+function engineOf(argv: {
+  compress?: string | undefined;
+  engine: (typeof ENGINE_CHOICES)[number];
+  gpu: string;
+}): Pick<ImageOptions, 'codec' | 'engine' | 'gpu'> {
+  const { compress = 'auto', engine, gpu: wanted } = argv;
+  const isRequired = engine === 'gpu';
+  if (!isRequired && compress !== 'gpu-lz4') return { codec: codecOf(compress), engine };
+  if (!['auto', 'lz4', 'gpu-lz4'].includes(compress))
+    throw new LifeboatError('USAGE', `--engine gpu compresses to lz4, not to ${compress}`, { hint: 'use -c gpu-lz4' });
+  return {
+    codec: 'lz4',
+    engine: isRequired ? 'auto' : engine,
+    gpu: { wanted, isHybrid: engine === 'auto', isRequired },
+  };
 }

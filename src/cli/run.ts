@@ -10,6 +10,7 @@ import { addConfig } from './config.js';
 import { addDoctor } from './doctor.js';
 import { EXIT_WORDS } from './exit-words.js';
 import { createFace, errorInWords } from './face.js';
+import { addGpu } from './gpu.js';
 import { addImage } from './image.js';
 import { addList } from './list.js';
 import { addPrune } from './prune.js';
@@ -40,6 +41,7 @@ const VERBS = {
   report: { places: '', add: addReport },
   doctor: { places: '', add: addDoctor },
   bench: { places: '[source]', add: addBench },
+  gpu: { places: '', add: addGpu },
 };
 
 /** Parses the command line, does what it says, and sets the exit status. Never rejects. */

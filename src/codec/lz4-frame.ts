@@ -34,9 +34,13 @@ export interface Lz4Header {
 /** With content size: magic, FLG, BD, content size, header checksum. */
 export const LZ4_HEADER_BYTES = 15;
 
-/** Writes the header of our own frames. @returns the size of their blocks, the smallest that takes all of the content */
-export function writeLz4Header(out: Buffer, contentBytes: number, xxh32: Xxh32): number {
-  const fitting = BLOCK_SIZES.findIndex((size) => size >= contentBytes);
+/**
+ * Writes the header of our own frames.
+ * @param blockBytes what no block is larger than; by default one block takes all of the content
+ * @returns the size of their blocks, the smallest that is large enough
+ */
+export function writeLz4Header(out: Buffer, contentBytes: number, xxh32: Xxh32, blockBytes = contentBytes): number {
+  const fitting = BLOCK_SIZES.findIndex((size) => size >= blockBytes);
   const index = fitting < 0 ? BLOCK_SIZES.length - 1 : fitting;
   out.writeUInt32LE(LZ4_MAGIC, 0);
   out.writeUInt8(VERSION_1 | FLAG.independentBlocks | FLAG.contentSize | FLAG.contentChecksum, 4);

@@ -30,7 +30,7 @@ export interface Manifest {
     codec: CodecName;
     /** That of most of what was compressed, where it was changed meanwhile. */
     level: number;
-    engine: EngineName;
+    engine: EngineName | 'gpu';
     threads: number;
     chunkBytes: number;
     frames: number;

@@ -16,6 +16,8 @@ export interface ImageOptions {
   level: number | undefined;
   engine: EngineChoice;
   threads: number;
+  /** A graphics card to compress with, to lz4; undefined: none. */
+  gpu?: GpuWish | undefined;
   chunkBytes: number | undefined;
   /** KiB a second, 0 for no limit. */
   bwlimitKiBps: number;
@@ -39,6 +41,15 @@ export interface ImageOptions {
   /** What is known of the source beforehand; undefined: everything is to be read, but for a file's holes. */
   known?: KnownSource;
   signal: AbortSignal;
+}
+
+export interface GpuWish {
+  /** `auto`, an index, or a part of its name. */
+  wanted: string;
+  /** The processors take chunks as well. */
+  isHybrid: boolean;
+  /** Without one the run fails; otherwise the processors do it. */
+  isRequired: boolean;
 }
 
 /** Once it is decided what the image is and where it goes. */

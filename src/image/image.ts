@@ -20,6 +20,7 @@ import { preparePipe, STDIN } from '../stream/stdio.js';
 import { createThrottle } from '../stream/throttle.js';
 import { VERSION } from '../version.js';
 import { chooseEncoder } from './choose-engine.js';
+import { chooseGpu } from './gpu-choice.js';
 import type { DecidedOptions, ImageOptions } from './image-options.js';
 import { openImageFile } from './open-image.js';
 import { type ImageOutput, openOutput } from './output.js';
@@ -110,6 +111,7 @@ async function saveTo(
       ? createRescuer(source.logicalSectorBytes, undefined, options.signal)
       : undefined;
   const progress: SaveProgress = { plainBytes: 0, writtenBytes: 0, zeroBytes: 0, skippedBytes: 0 };
+  const { gpu, usedName } = chooseGpu(options.gpu, report);
   const policy = createRunPolicy({ plan, options, source, progress }, report);
   const stopFollowing = report.follow('image', () => ({
     doneBytes: progress.plainBytes,
@@ -127,6 +129,7 @@ async function saveTo(
       threads: plan.threads,
       pilot: policy.pilot,
       niceness: policy.niceness,
+      gpu,
       source: chunkSourceOf(source, rescuer, options),
       sink: output.sink,
       container: containerOf(plan.codec.name),
@@ -173,7 +176,7 @@ async function saveTo(
       sizeBytes: saved.writtenBytes,
       codec: plan.codec.name,
       level: mostUsedLevel(saved) ?? plan.level,
-      engine: plan.engine,
+      engine: usedName() === undefined ? plan.engine : 'gpu',
       threads,
       chunkBytes: plan.chunkBytes,
       frames: saved.table.count,

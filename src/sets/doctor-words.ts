@@ -38,6 +38,7 @@ export function diagnosisInWords(diagnosis: Diagnosis): string[] {
       ),
     ),
     ...toolsInWords(diagnosis),
+    ...gpusInWords(diagnosis),
     ...hostInWords(diagnosis),
     ...scheduleInWords(diagnosis.schedule),
     ...section('Not seen', unseen),
@@ -81,6 +82,18 @@ function toolsInWords({ requirements }: Diagnosis): string[] {
       missing.map(({ name, cost, install }) => `${name}: ${cost} (${install})`),
     ),
   ];
+}
+
+function gpusInWords({ gpus }: Diagnosis): string[] {
+  if (gpus === undefined) return [];
+  if (gpus.reason !== undefined) return [`Graphics cards: ${gpus.reason}`];
+  return section(
+    'Graphics cards (lifeboat gpu measures them)',
+    gpus.gpus.map(
+      ({ index, name, isSoftware, maxBindingBytes }) =>
+        `${index}: ${name}, ${isSoftware ? 'software, which is not used unless it is named' : `buffers of at most ${roundSize(maxBindingBytes)}`}`,
+    ),
+  );
 }
 
 function hostInWords({ hostname, node, memory, isRoot }: Diagnosis): string[] {

@@ -8,6 +8,7 @@ import { mapperPath, mountedVolumes } from '../device/mounted-volumes.js';
 import { readSwaps } from '../device/mounts.js';
 import { zfsByHand } from '../device/zfs-by-hand.js';
 import { LifeboatError } from '../error.js';
+import { type GpuSurvey, hasWebgpu, surveyGpus } from '../gpu/survey.js';
 import { examineSchedule, type Schedule } from './examine-schedule.js';
 import { type LargeThing, largeThings } from './large-things.js';
 import { findRequirements, type Requirement } from './requirements.js';
@@ -27,6 +28,8 @@ export interface Diagnosis {
   large: LargeThing[];
   requirements: Requirement[];
   schedule: Schedule;
+  /** Undefined where the optional package for them is not installed. */
+  gpus: GpuSurvey | undefined;
   /** What could not be looked at, and why. */
   unseen: string[];
   verdict: Verdict;
@@ -91,6 +94,7 @@ export async function examineHost(signal: AbortSignal, roots: KernelRoots = KERN
       usesBootTool: existsSync('/etc/kernel/proxmox-boot-uuids'),
     }),
     schedule: await examineSchedule(signal),
+    gpus: hasWebgpu() ? await surveyGpus({ measure: false, signal }) : undefined,
     unseen,
     verdict: verdictOf(boot, snapshots, lvm !== undefined),
   };

@@ -2,16 +2,18 @@ import type { CodecName, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import type { Container } from '../format/container.js';
 import { createFrameTable, type FrameTable } from '../format/frame-table.js';
+import { gpuFrameBound } from '../gpu/frame.js';
 import { createBusyClock } from './busy-clock.js';
 import type { ByteSink } from './byte-sink.js';
 import type { ChunkSource } from './chunk-source.js';
 import { type Chunk, knownZeroBytes } from './chunks.js';
+import { createGpuJobPool, type GpuPoolOptions } from './gpu-pool.js';
 import { inlineHasher, threadHasher } from './hasher.js';
 import type { JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
 import { createRunSignal } from './run-signal.js';
 import { createSequencer } from './sequencer.js';
-import { allocateSlotMemory, createSlotPool, type Slot, slotLayout, slotsFor } from './slots.js';
+import { allocateSlotMemory, createSlotPool, type Slot, slotLayout, slotsFor, slotsForGpus } from './slots.js';
 import type { StageCounts, StageTimes } from './stages.js';
 import { createTaskSet } from './task-set.js';
 import type { Throttle } from './throttle.js';
@@ -34,7 +36,19 @@ export interface SaveOptions {
   pilot?: SavePilot | undefined;
   /** The nice value of the threads that compress. */
   niceness?: number | undefined;
+  /** A graphics card that compresses to lz4 too; undefined: none is to be used. */
+  gpu?: SaveGpu | undefined;
   signal: AbortSignal;
+}
+
+export interface SaveGpu {
+  /** `auto`, an index, or a part of its name. */
+  wanted: string;
+  /** The processors take chunks as well. */
+  isHybrid: boolean;
+  onReady(device: { name: string; isSoftware: boolean }): void;
+  /** Throws to end the run; else the processors go on. */
+  onUnusable(reason: string): void;
 }
 
 /** Steers a run while it goes on. */
@@ -100,13 +114,16 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   const codec = codecByName(options.codec);
   options.signal.throwIfAborted();
   const { signal, fail, end } = createRunSignal(options.signal);
-  const layout = slotLayout(slotsFor(threads, chunkBytes), chunkBytes, codec.frameBound(chunkBytes));
+  const { gpu } = options;
+  const slotCount = gpu === undefined ? slotsFor(threads, chunkBytes) : slotsForGpus(1, threads, chunkBytes);
+  const frameBound = Math.max(codec.frameBound(chunkBytes), gpu === undefined ? 0 : gpuFrameBound(chunkBytes));
+  const layout = slotLayout(slotCount, chunkBytes, frameBound);
   const memory = allocateSlotMemory(layout);
   const slots = createSlotPool(memory, layout, signal);
-  const pool = createJobPool(
-    { memory, layout, codec: codec.name, engine, level, chunkBytes, xzCheck: undefined, niceness: options.niceness },
-    threads,
-  );
+  const { niceness } = options;
+  const setup = { memory, layout, codec: codec.name, engine, level, chunkBytes, xzCheck: undefined, niceness };
+  const pool =
+    gpu === undefined ? createJobPool(setup, threads) : createGpuJobPool(setup, threads, gpuOptionsOf(gpu, fail));
   const hasher = options.sha256 ? (threads === 1 ? inlineHasher() : threadHasher()) : undefined;
   const reading = createBusyClock();
   const writing = createBusyClock();
@@ -325,4 +342,22 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     hasher?.close();
     end();
   }
+}
+
+function gpuOptionsOf(
+  { wanted, isHybrid, onReady, onUnusable }: SaveGpu,
+  fail: (error: unknown) => void,
+): GpuPoolOptions {
+  return {
+    wanted: [wanted],
+    isHybrid,
+    onReady,
+    onUnusable(reason) {
+      try {
+        onUnusable(reason);
+      } catch (error) {
+        fail(error);
+      }
+    },
+  };
 }

@@ -24,6 +24,17 @@ export function slotsFor(threads: number, chunkBytes: number): number {
   return 2 * threads + Math.max(MIN_SLOTS_IN_FLIGHT, Math.min(MAX_SLOTS_IN_FLIGHT, inFlight));
 }
 
+/** What a big card has in flight: three submits of 64 MiB. */
+const GPU_BYTES_IN_FLIGHT = 192 * 1024 * 1024;
+
+/** Beside those of the threads, slots for each device to have its submits full; `slotLayout` bounds them. */
+export function slotsForGpus(gpus: number, threads: number, chunkBytes: number): number {
+  return slotsFor(threads, chunkBytes) + gpus * Math.max(LEAST_GPU_SLOTS, Math.ceil(GPU_BYTES_IN_FLIGHT / chunkBytes));
+}
+
+/** One for each submit in flight. */
+const LEAST_GPU_SLOTS = 3;
+
 export interface Slot {
   readonly number: number;
   readonly plain: Buffer;

@@ -123,6 +123,7 @@ const DIAGNOSIS: Diagnosis = {
     callers: ['vzdump (/etc/vzdump.conf)'],
     problems: ['mail cannot be sent'],
   },
+  gpus: undefined,
   unseen: [],
   verdict: { grade: 'consistent', words: 'lifeboat boot can do it', commands: [] },
 };
@@ -185,6 +186,27 @@ test('what is amiss with the host is said, and what could not be seen', () => {
     /not run as root\nConfiguration[\s\S]*\nNot seen:\n {2}LVM: that takes root\n\nAs it is\n {2}do this$/,
   );
   assert.match(words, /Snapshots:\n {2}none: no LVM/);
+});
+
+test('graphics cards are shown where their package is, and why there are none', () => {
+  const card = {
+    vendor: 'x',
+    hasTimestamps: true,
+    maxBufferBytes: 4 * GIB,
+    isReachable: true,
+    speed: undefined,
+    problem: undefined,
+  };
+  const gpus = [
+    { ...card, index: 0, name: 'NVIDIA H200', isSoftware: false, maxBindingBytes: 2 * GIB },
+    { ...card, index: 1, name: 'llvmpipe', isSoftware: true, maxBindingBytes: GIB },
+  ];
+  const words = (survey: Diagnosis['gpus']) => diagnosisInWords({ ...DIAGNOSIS, gpus: survey }).join('\n');
+  assert.match(
+    words({ gpus, reason: undefined }),
+    /^ {2}0: NVIDIA H200, buffers of at most 2\.0 GiB\n {2}1: llvmpipe, software/m,
+  );
+  assert.match(words({ gpus: [], reason: 'no driver' }), /^Graphics cards: no driver$/m);
 });
 
 function tree(t: TestContext, files: Record<string, number>): string {

@@ -11,6 +11,8 @@ import {
   MAX_SLOT_MEMORY_BYTES,
   type SlotLayout,
   slotLayout,
+  slotsFor,
+  slotsForGpus,
   viewSlot,
 } from '../../src/stream/slots.js';
 import { settled } from './machine.js';
@@ -21,6 +23,13 @@ const small = () => {
   const layout = slotLayout(3, 5000, 6000);
   return { layout, memory: allocateSlotMemory(layout) };
 };
+
+test('a device has slots for three submits of 64 MiB, beside those of the threads', () => {
+  const MIB = 1024 ** 2;
+  assert.equal(slotsForGpus(0, 2, 4 * MIB), slotsFor(2, 4 * MIB));
+  assert.equal(slotsForGpus(1, 2, 4 * MIB), slotsFor(2, 4 * MIB) + 48);
+  assert.equal(slotsForGpus(2, 2, 256 * MIB), slotsFor(2, 256 * MIB) + 6);
+});
 
 test('every view of every slot begins at an address that O_DIRECT takes', () => {
   fc.assert(

@@ -1,0 +1,54 @@
+import { LZ4_MAGIC, LZ4_STORED, lz4HeaderRest, parseLz4Header, type Xxh32 } from '../codec/lz4-frame.js';
+import { LifeboatError } from '../error.js';
+import { BLOCK_BYTES, BLOCK_HEADER_BYTES } from './block.js';
+
+/** A frame whose blocks the device can decode side by side; offsets in bytes from the frame's start. */
+export interface CutFrame {
+  frame: Buffer;
+  blocks: { offset: number; bytes: number; isStored: boolean }[];
+  /** Undefined if the frame does not say. */
+  contentBytes: number | undefined;
+  contentChecksum: number;
+}
+
+const CHECKSUM_BYTES = 4;
+const MAGIC_AND_FLAGS_BYTES = 6;
+
+/**
+ * Finds the blocks of one LZ4 frame, ours or that of `lz4 -B4 -BI`, and checks the checksums that the blocks have.
+ * @returns undefined for anything else, damaged or not: the processor's decoder says what it is
+ */
+export function cutFrame(frame: Buffer, xxh32: Xxh32): CutFrame | undefined {
+  if (frame.length < MAGIC_AND_FLAGS_BYTES + 1 || frame.readUInt32LE() !== LZ4_MAGIC) return undefined;
+  const headerEnd = MAGIC_AND_FLAGS_BYTES + lz4HeaderRest(frame.readUInt8(4));
+  if (frame.length < headerEnd) return undefined;
+  let header: ReturnType<typeof parseLz4Header>;
+  try {
+    header = parseLz4Header(frame.subarray(4, headerEnd), xxh32);
+  } catch (error) {
+    if (error instanceof LifeboatError) return undefined;
+    throw error;
+  }
+  // Without the checksum nothing would prove what comes out.
+  if (!header.independentBlocks || !header.hasContentChecksum || header.maxBlockBytes !== BLOCK_BYTES) return undefined;
+  const trailerBytes = header.hasBlockChecksums ? CHECKSUM_BYTES : 0;
+  const blocks: CutFrame['blocks'] = [];
+  let at = headerEnd;
+  for (;;) {
+    if (frame.length - at < BLOCK_HEADER_BYTES) return undefined;
+    const length = frame.readUInt32LE(at);
+    at += BLOCK_HEADER_BYTES;
+    if (length === 0) break;
+    const isStored = length >= LZ4_STORED;
+    const bytes = isStored ? length - LZ4_STORED : length;
+    if (bytes === 0 || bytes > BLOCK_BYTES || bytes + trailerBytes > frame.length - at) return undefined;
+    const content = frame.subarray(at, at + bytes);
+    if (trailerBytes > 0 && frame.readUInt32LE(at + bytes) !== xxh32(content) >>> 0) return undefined;
+    blocks.push({ offset: at, bytes, isStored });
+    at += bytes + trailerBytes;
+  }
+  if (frame.length - at !== CHECKSUM_BYTES) return undefined;
+  const { contentBytes } = header;
+  if (contentBytes !== undefined && Math.ceil(contentBytes / BLOCK_BYTES) !== blocks.length) return undefined;
+  return { frame, blocks, contentBytes, contentChecksum: frame.readUInt32LE(at) };
+}

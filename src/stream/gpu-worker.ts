@@ -1,0 +1,87 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { GpuUnusable } from '../gpu/device.js';
+import { type GpuEngine, openEngine } from '../gpu/engine.js';
+import { crc32 } from '../native/crc32.js';
+import type { Job, JobOutcome, JobResult, WorkerSetup } from './job.js';
+import { type SentError, sendError } from './sent-error.js';
+import { type Slot, viewSlot } from './slots.js';
+import { findDataRuns, isAllZeros } from './zeros.js';
+
+/** What a thread with a device of its own is given at its start. */
+export interface GpuWorkerStart {
+  setup: WorkerSetup;
+  /** Which device, as `--gpu` takes it. */
+  wanted: string;
+}
+
+export type GpuWorkerRequest = { id: number; job: Job } | 'close';
+
+/** Once `ready` or `unusable`; then an answer for each job. `unfit` is one that a processor has to do. */
+export type GpuWorkerReply =
+  | { kind: 'ready'; name: string; isSoftware: boolean; jobsAtOnce: number }
+  | { kind: 'unusable'; reason: string }
+  | { kind: 'done'; id: number; result: JobResult }
+  | { kind: 'unfit'; id: number }
+  | { kind: 'failed'; id: number; error: SentError };
+
+if (parentPort !== null) void serve(parentPort);
+
+async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
+  const { setup, wanted } = workerData as GpuWorkerStart;
+  const slots = Array.from({ length: setup.layout.count }, (_, number) => viewSlot(setup.memory, setup.layout, number));
+  const reply = (message: GpuWorkerReply) => port.postMessage(message);
+  let isOver = false;
+  let engine: GpuEngine | undefined;
+  port.on('message', async (request: GpuWorkerRequest) => {
+    if (request === 'close') {
+      if (!isOver) engine?.close();
+      isOver = true;
+      port.close();
+      return;
+    }
+    const { id, job } = request;
+    const start = performance.now();
+    try {
+      const outcome = await perform(engine as GpuEngine, job, slots[job.slot] as Slot);
+      const busyMs = performance.now() - start;
+      reply(outcome === undefined ? { kind: 'unfit', id } : { kind: 'done', id, result: { ...outcome, busyMs } });
+    } catch (error) {
+      if (isOver) return;
+      if (error instanceof GpuUnusable) {
+        // First of all: who reads the answer writes to the same slots.
+        isOver = true;
+        engine?.close();
+        reply({ kind: 'unusable', reason: error.message });
+      } else reply({ kind: 'failed', id, error: sendError(error) });
+    }
+  });
+  try {
+    engine = await openEngine(wanted, setup.chunkBytes);
+    if (isOver) {
+      engine.close();
+      return;
+    }
+    const { name, isSoftware, jobsAtOnce } = engine;
+    reply({ kind: 'ready', name, isSoftware, jobsAtOnce });
+  } catch (error) {
+    if (isOver) return;
+    reply({ kind: 'unusable', reason: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** @returns undefined for what a processor has to do */
+async function perform(engine: GpuEngine, job: Job, slot: Slot): Promise<JobOutcome | undefined> {
+  if (job.kind === 'scan') return undefined;
+  if (job.kind === 'encode') {
+    const plain = slot.plain.subarray(0, job.plainLength);
+    if (!job.zerosToo && isAllZeros(plain)) return { kind: 'zeros' };
+    const frameLength = await engine.encode(plain, slot.frame);
+    return { kind: 'encoded', frameLength, crc: crc32(slot.frame.subarray(0, frameLength)) };
+  }
+  const frame = slot.frame.subarray(job.shift, job.shift + job.frameLength);
+  const frameCrc = crc32(frame);
+  if (job.crc !== undefined && frameCrc !== job.crc) return undefined;
+  const plainLength = await engine.decode(frame, slot.plain);
+  if (plainLength === undefined || (job.plainLength !== undefined && plainLength !== job.plainLength)) return undefined;
+  return { kind: 'plain', plainLength, dataRuns: findDataRuns(slot.plain.subarray(0, plainLength)), frameCrc };
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { execa } from 'execa';
+import { SWIFTSHADER_ICD } from '../gpu/adapter.js';
+import { directory, diskBytes, ends, fileOf, KIB, lifeboat, namesIn, STATUS, sameBytes } from './program.js';
+
+const SOURCE = diskBytes(700 * KIB);
+const NO_CARD = { env: { VK_ICD_FILENAMES: '/nonexistent' } };
+const SOFTWARE = { env: { VK_ICD_FILENAMES: SWIFTSHADER_ICD } };
+const skip = existsSync(SWIFTSHADER_ICD) ? false : 'chromium, with its SwiftShader, is not installed';
+
+async function stockDecoded(image: string): Promise<Buffer> {
+  const { stdout } = await execa('lz4', ['-dc', image], { encoding: 'buffer', stripFinalNewline: false });
+  return Buffer.from(stdout);
+}
+
+describe('image -c gpu-lz4', () => {
+  test('without a graphics card warns, and the processors make an image that stock lz4 decodes', async (t) => {
+    const base = directory(t);
+    const image = join(base, 'image.lz4');
+    const ran = await lifeboat(['image', fileOf(join(base, 'source'), SOURCE), '-o', image, '-c', 'gpu-lz4'], NO_CARD);
+    ends(ran, STATUS.done, /warning: no graphics card: .*; the processors go on/);
+    sameBytes(await stockDecoded(image), SOURCE);
+    assert.equal(JSON.parse(readFileSync(`${image}.json`, 'utf8')).image.engine, 'native');
+  });
+
+  test('a software device is not taken by itself', { skip }, async (t) => {
+    const base = directory(t);
+    const image = join(base, 'image.lz4');
+    const ran = await lifeboat(['image', fileOf(join(base, 'source'), SOURCE), '-o', image, '-c', 'gpu-lz4'], SOFTWARE);
+    ends(ran, STATUS.done, /the processors go on/);
+    sameBytes(await stockDecoded(image), SOURCE);
+  });
+
+  test('--engine gpu without a card fails with what to do, and leaves nothing', async (t) => {
+    const base = directory(t);
+    const source = fileOf(join(base, 'source'), SOURCE);
+    const ran = await lifeboat(['image', source, '-o', join(base, 'image.lz4'), '--engine', 'gpu'], NO_CARD);
+    ends(ran, STATUS.failed, /Cannot compress on a graphics card[\s\S]*lifeboat gpu shows what there is/);
+    assert.deepEqual(namesIn(base), ['source']);
+    ends(
+      await lifeboat(['image', source, '-o', join(base, 'x'), '--engine', 'gpu', '-c', 'zstd']),
+      STATUS.usage,
+      /compresses to lz4, not to zstd/,
+    );
+  });
+
+  test('--engine gpu on a device that is named makes an image that lifeboat and stock lz4 restore', {
+    skip,
+  }, async (t) => {
+    const base = directory(t);
+    const image = join(base, 'image.lz4');
+    const source = fileOf(join(base, 'source'), SOURCE);
+    const flags = ['-c', 'gpu-lz4', '--engine', 'gpu', '--gpu', '0', '--chunk', '256KiB'];
+    ends(await lifeboat(['image', source, '-o', image, ...flags], { ...SOFTWARE, timeout: 120_000 }), STATUS.done);
+    sameBytes(await stockDecoded(image), SOURCE);
+    assert.equal(JSON.parse(readFileSync(`${image}.json`, 'utf8')).image.engine, 'gpu');
+    ends(await lifeboat(['verify', image, '--against', source]), STATUS.done);
+  });
+});

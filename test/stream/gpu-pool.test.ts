@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { type TestContext, test } from 'node:test';
+import { crc32 } from 'node:zlib';
+import { gpuFrameBound } from '../../src/gpu/frame.js';
+import type { GpuMember } from '../../src/stream/gpu-member.js';
+import { createGpuJobPool } from '../../src/stream/gpu-pool.js';
+import type { Job } from '../../src/stream/job.js';
+import { allocateSlotMemory, type Slot, slotLayout, viewSlot } from '../../src/stream/slots.js';
+import type { WaitingJob } from '../../src/stream/waiting-job.js';
+import type { JobPool } from '../../src/stream/worker-pool.js';
+import { testDevice } from '../gpu/adapter.js';
+import { realFile, sample } from '../gpu/samples.js';
+import { eventually, KIB } from './machine.js';
+
+const { open, skip } = await testDevice();
+open?.close();
+
+const CHUNK = 192 * KIB;
+const PLAINS = [realFile('program', CHUNK), sample('random', CHUNK), sample('text', 70_000), Buffer.from('abc')];
+
+interface Bench {
+  pool: JobPool;
+  slots: Slot[];
+  events: string[];
+}
+
+function bench(t: TestContext, wanted: string | string[], isHybrid = false): Bench {
+  const layout = slotLayout(8, CHUNK, gpuFrameBound(CHUNK));
+  const memory = allocateSlotMemory(layout);
+  const events: string[] = [];
+  const setup = {
+    memory,
+    layout,
+    codec: 'lz4',
+    engine: 'native',
+    level: 1,
+    chunkBytes: CHUNK,
+    xzCheck: undefined,
+  } as const;
+  const pool = createGpuJobPool(setup, 2, {
+    wanted: [wanted].flat(),
+    isHybrid,
+    onReady: ({ isSoftware }) => events.push(`ready, ${isSoftware ? 'software' : 'hardware'}`),
+    onUnusable: (reason) => events.push(reason),
+  });
+  t.after(() => pool.close());
+  return { pool, events, slots: Array.from({ length: layout.count }, (_, number) => viewSlot(memory, layout, number)) };
+}
+
+const encode = (slot: number, plainLength: number): Job => ({ kind: 'encode', slot, plainLength, zerosToo: true });
+
+/** Each frame must be what lz4 restores, and what the pool decodes again. */
+async function thereAndBack({ pool, slots }: Bench, plains: Buffer[]): Promise<Buffer[]> {
+  return Promise.all(
+    plains.map(async (plain, slot) => {
+      const { plain: room, frame } = slots[slot] as Slot;
+      plain.copy(room);
+      const encoded = await pool.run(encode(slot, plain.length));
+      assert.ok(encoded.kind === 'encoded');
+      const made = Buffer.from(frame.subarray(0, encoded.frameLength));
+      assert.equal(encoded.crc, crc32(made));
+      assert.ok(execFileSync('lz4', ['-dc'], { input: made, maxBuffer: 1e8 }).equals(plain));
+      room.fill(0xee);
+      const frameLength = encoded.frameLength;
+      const back = {
+        kind: 'decode',
+        slot,
+        shift: 0,
+        frameLength,
+        plainLength: plain.length,
+        crc: encoded.crc,
+      } as const;
+      const decoded = await pool.run(back);
+      assert.ok(decoded.kind === 'plain' && decoded.plainLength === plain.length);
+      assert.ok(room.subarray(0, plain.length).equals(plain));
+      return made;
+    }),
+  );
+}
+
+/** What the header says of the blocks: 4 is 64 KiB, as the device makes them. */
+function blockSizeNumber(frame: Buffer | undefined): number {
+  return (frame?.readUInt8(5) ?? 0) >> 4;
+}
+
+test('frames come from the device, and are decoded by it', { skip }, async (t) => {
+  const made = bench(t, '0');
+  const frames = await thereAndBack(made, PLAINS);
+  assert.deepEqual(frames.map(blockSizeNumber), [4, 4, 4, 4]);
+  assert.equal(made.events.length, 1);
+  assert.match(made.events[0] ?? '', /^ready/);
+});
+
+test('a chunk of zeros is told, not compressed', { skip }, async (t) => {
+  const { pool } = bench(t, '0');
+  assert.equal((await pool.run({ kind: 'encode', slot: 0, plainLength: CHUNK, zerosToo: false })).kind, 'zeros');
+});
+
+test('without a usable device the processors do it all, and it is said once', async (t) => {
+  const made = bench(t, 'no such device');
+  const frames = await thereAndBack(made, PLAINS);
+  assert.equal(blockSizeNumber(frames[0]), 5);
+  assert.equal(made.events.length, 1);
+});
+
+test('with processors from the same queue every frame is valid, whoever made it', { skip }, async (t) => {
+  await thereAndBack(bench(t, '0', true), [...PLAINS, ...PLAINS]);
+});
+
+test('a device that cannot be used leaves its share to the one that can', { skip }, async (t) => {
+  const made = bench(t, ['no such device', '0']);
+  const frames = await thereAndBack(made, PLAINS);
+  assert.deepEqual(frames.map(blockSizeNumber), [4, 4, 4, 4]);
+  assert.equal(made.events.length, 2);
+});
+
+test('damage is told by the processors, with the reason', { skip }, async (t) => {
+  const { pool, slots } = bench(t, '0');
+  const { plain, frame } = slots[0] as Slot;
+  realFile('program', 70_000).copy(plain);
+  const encoded = await pool.run(encode(0, 70_000));
+  assert.ok(encoded.kind === 'encoded');
+  frame.writeUInt8(frame.readUInt8(5000) ^ 0x10, 5000);
+  const job = { kind: 'decode', slot: 0, shift: 0, frameLength: encoded.frameLength, plainLength: 70_000 } as const;
+  const damaged = await pool.run({ ...job, crc: undefined });
+  assert.equal(damaged.kind, 'damaged');
+  const known = await pool.run({ ...job, crc: encoded.crc });
+  assert.ok(known.kind === 'damaged' && /CRC/.test(known.reason), JSON.stringify(known));
+});
+
+test('what a device had in hand when it was lost is done by the processors, and so is all that follows', async (t) => {
+  const layout = slotLayout(8, CHUNK, gpuFrameBound(CHUNK));
+  const memory = allocateSlotMemory(layout);
+  const setup = {
+    memory,
+    layout,
+    codec: 'lz4',
+    engine: 'native',
+    level: 1,
+    chunkBytes: CHUNK,
+    xzCheck: undefined,
+  } as const;
+  const events: string[] = [];
+  const inHand: WaitingJob[] = [];
+  let lose = (): void => assert.fail('no device was asked for');
+  const options = {
+    wanted: ['0'],
+    isHybrid: false,
+    onReady: ({ name }: { name: string }) => events.push(name),
+    onUnusable: (reason: string) => events.push(reason),
+  };
+  const pool = createGpuJobPool(setup, 2, options, (_, { onReady, onUnusable }): GpuMember => {
+    let isUnusable = false;
+    let jobsAtOnce = 0;
+    lose = () => {
+      isUnusable = true;
+      onUnusable('it was lost', inHand.splice(0));
+    };
+    setImmediate(() => {
+      jobsAtOnce = 2;
+      onReady({ name: 'a card', isSoftware: false });
+    });
+    return {
+      get room() {
+        return isUnusable ? 0 : jobsAtOnce - inHand.length;
+      },
+      get isUnusable() {
+        return isUnusable;
+      },
+      take: (waiting) => inHand.push(waiting),
+      close: () => [],
+    };
+  });
+  t.after(() => pool.close());
+  const slots = Array.from({ length: layout.count }, (_, number) => viewSlot(memory, layout, number));
+  for (const { number, plain } of slots) plain.fill(number + 1, 0, 1000 + number);
+  const results = slots.map(({ number }) => pool.run(encode(number, 1000 + number)));
+  await eventually(() => inHand.length > 0);
+  lose();
+  for (const [number, { frame }] of slots.entries()) {
+    const result = await (results[number] as (typeof results)[number]);
+    assert.ok(result.kind === 'encoded');
+    const plain = execFileSync('lz4', ['-dc'], { input: frame.subarray(0, result.frameLength) });
+    assert.ok(plain.equals(Buffer.alloc(1000 + number, number + 1)));
+  }
+  assert.deepEqual(events, ['a card', 'it was lost']);
+});
+
+test('a closed pool rejects what it had in hand, and its threads end', { skip }, async (t) => {
+  const { pool } = bench(t, '0');
+  const pending = pool.run(encode(0, CHUNK));
+  pool.close();
+  await assert.rejects(pending, /closed/);
+  await assert.rejects(pool.run(encode(0, 1)), /closed/);
+});
