@@ -245,7 +245,7 @@ describe('what lifeboat says', { concurrency: 2 }, () => {
     const since = performance.now();
     const ran = await lifeboat(['image', source, '-o', join(base, 'image'), '-p', '4', '--verify']);
     ends(ran, STATUS.done, /read back and proven/);
-    assert.ok(performance.now() - since < 5000);
+    assert.ok(performance.now() - since < 20_000);
   });
 
   test('data on stdout is complete in itself: it verifies and restores without sidecars', async (t) => {

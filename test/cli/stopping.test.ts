@@ -82,7 +82,7 @@ describe('a run that is stopped', { concurrency: 2 }, () => {
     running.kill('SIGINT');
     await sleep(200);
     const { tookMs } = await stopped(running, 'SIGINT');
-    assert.ok(tookMs < 1000, `${tookMs} ms`);
+    assert.ok(tookMs < 3000, `${tookMs} ms`);
     assert.deepEqual(namesIn(base), []);
   });
 
@@ -110,7 +110,7 @@ describe('a run that is stopped', { concurrency: 2 }, () => {
     const running = start(['image', fileOf(join(base, 'source'), 'abc'), '-o', join(base, 'fifo')]);
     await sleep(500);
     const { tookMs } = await stopped(running, 'SIGTERM');
-    assert.ok(tookMs < 2000);
+    assert.ok(tookMs < 4000);
   });
 
   test('after kill -9 there is only a .partial, and the next run to the same place replaces it', async (t) => {

@@ -167,7 +167,7 @@ test('a removal that hangs does not hold us', async () => {
   fake.before = () => new Promise(() => undefined);
   const start = performance.now();
   await holder.release();
-  assert.ok(performance.now() - start < 1500);
+  assert.ok(performance.now() - start < 4500);
   assert.match(said[0] ?? '', /that did not end within 0.5 s/);
   await sleep(0);
 });

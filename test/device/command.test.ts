@@ -68,5 +68,5 @@ test('an abort ends the whole group at once, and is not held up by who has left 
   });
   setTimeout(() => stopping.abort(reason), 200);
   await assert.rejects(running, (error) => error === reason);
-  assert.ok(performance.now() - started < 1900, `it took ${performance.now() - started} ms`);
+  assert.ok(performance.now() - started < 3800, `it took ${performance.now() - started} ms`);
 });

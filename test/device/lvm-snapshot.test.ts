@@ -175,7 +175,7 @@ test('what cannot be removed in time is said, with the command, and does not kee
   };
   const start = performance.now();
   await holder.release();
-  assert.ok(performance.now() - start < 1500);
+  assert.ok(performance.now() - start < 4500);
   assert.deepEqual(
     [...fake.snapshots.values()].map(({ origin }) => origin),
     ['pve/var-log'],
@@ -189,7 +189,7 @@ test('an lvremove that hangs does not hold us', async () => {
   fake.before = () => new Promise(() => undefined);
   const start = performance.now();
   await holder.release();
-  assert.ok(performance.now() - start < 1500);
+  assert.ok(performance.now() - start < 4500);
   assert.match(said.at(-1) ?? '', /did not end within 1 s/);
 });
 

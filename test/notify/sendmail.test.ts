@@ -76,7 +76,7 @@ for (const [what, hangs] of [
     const sendmailPath = program(base, `echo $$ >pid; ${hangs}`);
     const since = performance.now();
     const failures = await notify([TO_ROOT], event(), { sendmailPath, timeoutMs: 500 });
-    assert.ok(performance.now() - since < 1500, `${performance.now() - since} ms`);
+    assert.ok(performance.now() - since < 6000, `${performance.now() - since} ms`);
     assert.deepEqual(failures, [
       { type: 'mail', message: 'Cannot notify by mail: no answer within 0.5 s', hint: undefined },
     ]);
@@ -91,7 +91,7 @@ test('a sendmail whose child has left the group and holds the pipes does not hol
   const since = performance.now();
   const failures = await notify([TO_ROOT], event(), { sendmailPath, timeoutMs: 300 });
   assert.equal(failures.length, 1);
-  assert.ok(performance.now() - since < 1500, `${performance.now() - since} ms`);
+  assert.ok(performance.now() - since < 6000, `${performance.now() - since} ms`);
 });
 
 /** What is killed is gone a moment later; until init has reaped it, it is a zombie (Z). */

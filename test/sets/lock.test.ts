@@ -92,6 +92,6 @@ test('waiting ends at once when the run is stopped', async (t) => {
   const since = performance.now();
   const wait = { waitMs: 60_000, signal: controller.signal, say: () => undefined, directory: base };
   await assert.rejects(waitForDisk('sda', wait), reason);
-  assert.ok(performance.now() - since < 400);
+  assert.ok(performance.now() - since < 5000);
   await assert.rejects(waitForDisk('sdb', wait), reason);
 });

@@ -154,8 +154,10 @@ test('of three workers that are limited to one, one is at work, and all are agai
   const part = await work(0.3);
   assert.ok(part.restMs > 0 && part.busyMs + part.restMs <= part.wallMs + 20, JSON.stringify(part));
   pool.limit(3);
-  const all = await work();
-  assert.ok(all.busyMs > 1.3 * all.wallMs, `${all.busyMs} ms of work in ${all.wallMs}`);
+  // One worker is never busy for longer than the clock ran; three are, as soon as this machine has a processor to spare.
+  let [all, tries] = [await work(), 1];
+  for (; all.busyMs <= 1.3 * all.wallMs && tries < 100; tries++) all = await work();
+  assert.ok(all.busyMs > 1.3 * all.wallMs, `${all.busyMs} ms of work in ${all.wallMs}, the last of ${tries} tries`);
   // Only the workers: whoever has signals to answer does so at once.
   assert.equal(getPriority() < 5, true);
 });
