@@ -25,9 +25,11 @@ test('a lock that somebody else holds is seen, and is free once they are killed'
   const base = directory(t);
   const path = join(base, 'lifeboat-sda.lock');
   writeFileSync(path, 'not as we write it\n');
-  const other = await holding('flock "$1" sh -c "echo held; exec sleep 60"', path);
+  const other = await holding('exec 9<"$1"; flock 9; echo held; exec sleep 60', path);
   t.after(() => other.end());
   assert.throws(() => lockDisk('sda', base), { code: 'BUSY', message: /another run is at it$/ });
+  await other.end();
+  lockDisk('sda', base).release();
 });
 
 test('a file is left behind that says who had it, and harms nobody', (t) => {
