@@ -112,8 +112,9 @@ const COLUMNS = [
 /** Columns of words; numbers stand to the right. */
 const WORD_COLUMNS = 3;
 
-function head({ source, sourceBytes, sampleBytes, readBytesPerSecond, threads }: BenchResult): string {
-  const facts = `${roundSize(sourceBytes)}, sample ${roundSize(sampleBytes)}, read at ${speed(readBytesPerSecond)} MB/s`;
+function head({ source, sourceBytes, sampleBytes, zeroBytes, readBytesPerSecond, threads }: BenchResult): string {
+  const zeros = zeroBytes === 0 ? '' : ` (${roundSize(zeroBytes)} of it zeros, left out below)`;
+  const facts = `${roundSize(sourceBytes)}, sample ${roundSize(sampleBytes)}${zeros}, read at ${speed(readBytesPerSecond)} MB/s`;
   return `${source}: ${facts}, ${threads} threads\n\n${line(COLUMNS.map(([title]) => title))}`;
 }
 

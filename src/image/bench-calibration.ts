@@ -28,7 +28,7 @@ export function calibrationOf(
           writeBytesPerSecond: Math.round(target.writeBytesPerSecond),
           targetReadBytesPerSecond: Math.round(target.readBytesPerSecond),
         }),
-    ...(disk === undefined ? {} : { diskWriteBytesPerSecond: Math.round(disk.writeBytesPerSecond) }),
+    ...(disk === undefined ? {} : { diskWriteBytesPerSecond: Math.round(disk.overwriteBytesPerSecond) }),
     codecs: rows.map(({ codec, level, compressBytesPerSecond, decompressBytesPerSecond, ratio }) => ({
       codec,
       level,

@@ -10,9 +10,14 @@ import { readSome } from '../stream/read-at.js';
 import { directMemory } from '../stream/slots.js';
 import { writeAll } from '../stream/write-at.js';
 
-/** How fast files there are written, down to the disk, and read from it. */
+/** How fast files there are written and written over, down to the disk, and read from it. */
 export interface DirectorySpeeds {
   writeBytesPerSecond: number;
+  /**
+   * Of blocks that are the file's already, as those of a disk are that is restored: the file system has nothing to give out.
+   * 4.5 GB/s where new ones were written at 2.1 (ext4 on a virtual disk).
+   */
+  overwriteBytesPerSecond: number;
   readBytesPerSecond: number;
 }
 
@@ -27,8 +32,8 @@ const AT_ONCE = 4;
 const syncData = promisify(fdatasync);
 
 /**
- * Writes a file of at most 1 GiB for at most 4 s and reads it back, past the cache. The file has no name from the moment it
- * is open, so that a run that is killed leaves nothing.
+ * Writes a file of at most 1 GiB for at most 4 s, writes over it and reads it back, past the cache. The file has no name from
+ * the moment it is open, so that a run that is killed leaves nothing.
  * @returns undefined where there is too little room to try
  * @throws LifeboatError
  */
@@ -51,10 +56,14 @@ export async function measureDirectory(directory: string, signal: AbortSignal): 
     // Nothing there can compress it or knows it already.
     const noise = randomFillSync(directMemory(PIECE_BYTES));
     const file = directFd ?? fd;
-    const start = performance.now();
-    const written = await eachPiece(pieces, signal, (piece) => writeAll(file, [noise], piece * PIECE_BYTES));
-    await syncData(fd);
-    const writeMs = performance.now() - start;
+    const write = async (most: number) => {
+      const start = performance.now();
+      const written = await eachPiece(most, signal, (piece) => writeAll(file, [noise], piece * PIECE_BYTES));
+      await syncData(fd as number);
+      return { written, bytesPerSecond: (1000 * written * PIECE_BYTES) / (performance.now() - start) };
+    };
+    const { written, bytesPerSecond: writeBytesPerSecond } = await write(pieces);
+    const { bytesPerSecond: overwriteBytesPerSecond } = await write(written);
     dropCache(fd, 0, 0);
     const buffers = Array.from({ length: AT_ONCE }, () => directMemory(PIECE_BYTES));
     const readStart = performance.now();
@@ -64,7 +73,8 @@ export async function measureDirectory(directory: string, signal: AbortSignal): 
     const readMs = performance.now() - readStart;
     ftruncateSync(fd, 0);
     return {
-      writeBytesPerSecond: (1000 * written * PIECE_BYTES) / writeMs,
+      writeBytesPerSecond,
+      overwriteBytesPerSecond,
       readBytesPerSecond: (1000 * read * PIECE_BYTES) / readMs,
     };
   } catch (error) {

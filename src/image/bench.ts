@@ -6,6 +6,7 @@ import type { Job, JobResult } from '../stream/job.js';
 import { ReadError, readAt } from '../stream/read-at.js';
 import { allocateSlotMemory, directMemory, type SlotLayout, slotLayout, viewSlot } from '../stream/slots.js';
 import { createJobPool, type JobPool } from '../stream/worker-pool.js';
+import { isAllZeros } from '../stream/zeros.js';
 import { chooseEncoder, type EngineChoice } from './choose-engine.js';
 
 export interface BenchOptions {
@@ -15,7 +16,7 @@ export interface BenchOptions {
   signal: AbortSignal;
 }
 
-/** What a codec and level do with a sample of the source. Speeds in bytes of plaintext a second. */
+/** What a codec and level do with the data in a sample of the source. Speeds in bytes of plaintext a second. */
 export interface BenchRow {
   codec: CodecName;
   level: number;
@@ -23,9 +24,9 @@ export interface BenchRow {
   compressBytesPerSecond: number;
   decompressBytesPerSecond: number;
   ratio: number;
-  /** How long the whole source would take, in seconds: reading it and compressing it side by side. */
+  /** How long the whole source would take, in seconds: reading it, and compressing what is not zeros, side by side. */
   saveSeconds: number;
-  /** Decoding it all; the target's own speed is not known. */
+  /** Decoding all that is not zeros; the target's own speed is not known. */
   restoreSeconds: number;
 }
 
@@ -33,6 +34,8 @@ export interface BenchResult {
   source: string;
   sourceBytes: number;
   sampleBytes: number;
+  /** Of the sample, pieces that are nothing but zeros: they cost next to nothing, and no row tells of them. */
+  zeroBytes: number;
   readBytesPerSecond: number;
   threads: number;
   rows: BenchRow[];
@@ -74,7 +77,8 @@ export async function runBench(options: BenchOptions, { onSample, onRow }: Bench
     const result: BenchResult = {
       source: source.path,
       sourceBytes: source.sizeBytes,
-      sampleBytes: sample.pieces.reduce((sum, piece) => sum + piece.length, 0),
+      sampleBytes: sample.bytes,
+      zeroBytes: sample.zeroBytes,
       readBytesPerSecond: sample.bytesPerSecond,
       threads: options.threads,
       rows: [],
@@ -101,6 +105,9 @@ export async function runBench(options: BenchOptions, { onSample, onRow }: Bench
 interface Sample {
   /** In an order that jumps over the source, so that any first part of it stands for the whole. */
   pieces: Buffer[];
+  bytes: number;
+  /** Of pieces that were left out. */
+  zeroBytes: number;
   bytesPerSecond: number;
 }
 
@@ -120,8 +127,15 @@ async function readSample(source: Source, signal: AbortSignal): Promise<Sample> 
       throw error instanceof ReadError ? fromSystem(error.cause, 'read', source.path, error.offset) : error;
     }
   }
-  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  return { pieces: spread(pieces), bytesPerSecond: (1000 * bytes) / (performance.now() - start) };
+  const bytesPerSecond = (1000 * bytesOf(pieces)) / (performance.now() - start);
+  const data = pieces.filter((piece) => !isAllZeros(piece));
+  const kept = data.length === 0 ? pieces : data;
+  const zeroBytes = bytesOf(pieces) - bytesOf(kept);
+  return { pieces: spread(kept), bytes: bytesOf(pieces), zeroBytes, bytesPerSecond };
+}
+
+function bytesOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 /** Every fifth, then those between: any prefix reaches over the whole list. */
@@ -147,6 +161,7 @@ async function tryCodec(
     const totals = await tryPieces(cutPieces(sample.pieces, chunkBytes), pool, memory, layout);
     const compressBytesPerSecond = (1000 * totals.plainBytes) / totals.encodeMs;
     const decompressBytesPerSecond = (1000 * totals.plainBytes) / totals.decodeMs;
+    const dataBytes = sourceBytes * (1 - sample.zeroBytes / sample.bytes);
     return {
       codec: name,
       level,
@@ -154,8 +169,8 @@ async function tryCodec(
       compressBytesPerSecond,
       decompressBytesPerSecond,
       ratio: totals.plainBytes / totals.frameBytes,
-      saveSeconds: sourceBytes / Math.min(compressBytesPerSecond, sample.bytesPerSecond),
-      restoreSeconds: sourceBytes / decompressBytesPerSecond,
+      saveSeconds: Math.max(sourceBytes / sample.bytesPerSecond, dataBytes / compressBytesPerSecond),
+      restoreSeconds: dataBytes / decompressBytesPerSecond,
     };
   } finally {
     pool.close();

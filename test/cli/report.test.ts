@@ -207,7 +207,7 @@ test('bench --save calibrates, and list, show and restore predict by it', { skip
     /\nrestore +~\d.* on this host, (reading|decoding|writing) is slowest\n/,
   );
   const [listed] = JSON.parse((await here.run('list', '--json')).stdout).sets;
-  assert.ok(listed.predictedRestoreMs > 500);
+  assert.ok(listed.predictedRestoreMs > 200);
 
   const image = join(here.base, 'i.zst');
   ends(await here.run('image', source, '-o', image, '-q'), STATUS.done);
