@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ReadConfig } from '../config/read-config.js';
 import { appendHistory } from '../metrics/history.js';
 import { notify, type RunEvent } from '../notify/index.js';
 import type { DutyOptions } from '../sets/boot-duty.js';
-import type { BootRow } from '../sets/boot-row.js';
 import { tellAlerts } from './alert-duty.js';
+import { roomIn } from './target-room.js';
 
 /** Where a run of boot is told of and recorded. */
 export type BootOutlets = Pick<DutyOptions, 'tell' | 'record'>;
@@ -37,7 +36,10 @@ export function bootOutlets({ config, exists }: ReadConfig, { wantsNotify, warn 
       }
     },
     async record(row) {
-      if (exists) await appendHistory(config.history.directory, { ...row, ...(await roomAt(row)) });
+      if (!exists) return;
+      // DIR/HOSTNAME/TIME
+      const room = row.set === undefined ? {} : await roomIn(dirname(dirname(row.set)));
+      await appendHistory(config.history.directory, { ...row, ...room });
     },
   };
 }
@@ -45,18 +47,4 @@ export function bootOutlets({ config, exists }: ReadConfig, { wantsNotify, warn 
 /** A run that a signal has stopped has no time for more. */
 function hasEnded({ event, exitStatus = 0 }: RunEvent): boolean {
   return event !== 'start' && exitStatus < 128;
-}
-
-/** How much room is left where sets are kept: the history tells how it changes. */
-async function roomAt({ set }: BootRow): Promise<object> {
-  if (set === undefined) return {};
-  // DIR/HOSTNAME/TIME
-  const path = dirname(dirname(set));
-  try {
-    const { bsize, bavail, blocks } = await statfs(path);
-    return { target: { path, freeBytes: bavail * bsize, sizeBytes: blocks * bsize } };
-  } catch {
-    // The set is made, and the row counts more than this part of it.
-    return {};
-  }
 }

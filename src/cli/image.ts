@@ -18,6 +18,7 @@ import { readKnowledge } from './past-runs.js';
 import { wishesOf, withPolicyOptions } from './policy-options.js';
 import { recorded } from './recording.js';
 import { parseSize } from './sizes.js';
+import { roomBeside } from './target-room.js';
 import type { ChosenVerb } from './verb.js';
 
 const CODEC_CHOICES = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'gpu-lz4', 'xz', 'bzip2', 'none'] as const;
@@ -101,11 +102,11 @@ export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb
         const knowledge = () => readKnowledge(HISTORY_DIRECTORY, face.detail);
         const result = await recorded(
           () => runImage({ ...options, knowledge, signal }, face),
-          (ending, made) => {
+          async (ending, made) => {
             if (options.dryRun) return undefined;
             const facts = { ...ending, source, out, codec, bwlimitKiBps };
             if (typeof made === 'string') return imageRow(facts, made);
-            return 'dryRun' in made ? undefined : imageRow(facts, made.manifest);
+            return 'dryRun' in made ? undefined : { ...imageRow(facts, made.manifest), ...(await roomBeside(out)) };
           },
           { face, signal },
         );

@@ -24,7 +24,7 @@ const UNTOLD = new Set(['USAGE', 'CONFIG', 'NEEDS_ROOT', 'BUSY']);
  */
 export async function recorded<T>(
   act: () => Promise<T>,
-  rowOf: (ending: Ending, result: T | string) => HistoryRow | undefined,
+  rowOf: (ending: Ending, result: T | string) => HistoryRow | undefined | Promise<HistoryRow | undefined>,
   { face, signal }: { face: Pick<Face, 'detail'>; signal: AbortSignal },
 ): Promise<T> {
   const startedAt = new Date();
@@ -45,10 +45,10 @@ export async function recorded<T>(
     result = await act();
   } catch (error) {
     if (!signal.aborted && error instanceof LifeboatError && !UNTOLD.has(error.code))
-      await keep(rowOf(endingOf(error.exitStatus), error.message), face);
+      await keep(await rowOf(endingOf(error.exitStatus), error.message), face);
     throw error;
   }
-  await keep(rowOf(endingOf(0), result), face);
+  await keep(await rowOf(endingOf(0), result), face);
   return result;
 }
 

@@ -149,6 +149,9 @@ test('image, verify and restore by root leave a row each; a dry run, and a host 
     rows.map(({ kind, outcome }) => `${kind} ${outcome}`),
     ['image success', 'image failure', 'verify whole', 'restore success', 'restore failure'],
   );
+  const room = rows[0]?.target as { path: string; freeBytes: number; sizeBytes: number };
+  assert.equal(room.path, here.base);
+  assert.ok(room.freeBytes > 0 && room.sizeBytes >= room.freeBytes, JSON.stringify(room));
   const [saved, failed, , restored] = rows;
   assert.equal(saved?.plainBytes, 9 * MIB);
   assert.deepEqual([saved?.source, saved?.verified, saved?.codec, saved?.level], [source, true, 'zstd', 3]);
