@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { MOST_CHANGES_A_MINUTE } from '../../src/policy/change-limits.js';
 import { createController, type Observation } from '../../src/policy/controller.js';
+import { recordedStretches } from './recorded-trace.js';
 import { levelsFrom, type RunSetup, type SimulatedRun, type Stretch, simulate, type World } from './simulator.js';
 
 const MB = 1e6;
@@ -136,25 +137,59 @@ test('a run ends within 10 % of the level that afterwards is known to have been 
   }
 });
 
+/** Nothing changes more often than it may, and the run never starves. */
+function assertSteady(run: SimulatedRun, leastBytesPerSecond = 3 * MB): void {
+  for (const kind of ['level', 'workers']) {
+    const times = run.decisions.filter(({ what }) => what.startsWith(kind)).map(({ atMs }) => atMs);
+    for (const time of times) {
+      const inMinute = times.filter((other) => other >= time && other < time + 60_000).length;
+      assert.ok(inMinute <= MOST_CHANGES_A_MINUTE, `${inMinute} changes of ${kind} in a minute`);
+    }
+  }
+  for (const { atMs, workers, bytesPerSecond } of run.history) {
+    assert.ok(workers >= 0.3, `${workers} workers at ${atMs}`);
+    assert.ok(bytesPerSecond > leastBytesPerSecond, `${bytesPerSecond} bytes a second at ${atMs}`);
+  }
+}
+
 test('whatever happens, nothing changes more often than it may, and the run never starves', () => {
   fc.assert(
     fc.property(anyWorld, fc.constantFrom(...SETUPS), (made, [, setup]) => {
       const run = simulate(made, setup);
-      for (const kind of ['level', 'workers']) {
-        const times = run.decisions.filter(({ what }) => what.startsWith(kind)).map(({ atMs }) => atMs);
-        for (const time of times) {
-          const inMinute = times.filter((other) => other >= time && other < time + 60_000).length;
-          assert.ok(inMinute <= MOST_CHANGES_A_MINUTE, `${inMinute} changes of ${kind} in a minute`);
-        }
-      }
-      for (const { atMs, workers, bytesPerSecond } of run.history) {
-        assert.ok(workers >= 0.3, `${workers} workers at ${atMs}`);
-        assert.ok(bytesPerSecond > 0.1 * 30 * MB, `${bytesPerSecond} bytes a second at ${atMs}`);
-      }
+      assertSteady(run);
     }),
     { numRuns: 100 },
   );
 });
+
+const TRACES = ['builds'] as const;
+/** Disks as they were, and a tenth, a thirtieth of it. */
+const SLOWER = [1, 10, 30];
+
+for (const name of TRACES)
+  test(`with the load and the disks of a recording (${name}): no flapping, no starving, guests have theirs, near the best level`, () => {
+    for (const slower of SLOWER) {
+      const { cores, stretches } = recordedStretches(name, slower);
+      const wholeMs = stretches.reduce((sum, { forMs }) => sum + forMs, 0);
+      for (const pressure of ['guests', 'host', 'none'] as const) {
+        // More than can be done before the recording ends.
+        const recorded = world(stretches, { cores, threads: cores, pressure, sourceBytes: 4000 * GB });
+        const run = simulate(recorded, { levels: BALANCED, forMs: wholeMs });
+        const what = `${pressure}, disks ${slower} times as slow`;
+        assertSteady(run, (3 * MB) / slower);
+        const crowded = run.history.filter(({ demand }) => demand > 0.2);
+        const got = crowded.reduce((sum, { othersGot }) => sum + othersGot, 0);
+        const asked = crowded.reduce((sum, { demand }) => sum + Math.min(cores, demand), 0);
+        assert.ok(got >= 0.8 * asked, `${what}: guests got ${(got / asked).toFixed(2)} of what they asked for`);
+        assert.ok(run.doneBytes > 0);
+      }
+      // Who of two levels is the quicker is a question where none of both gives way.
+      const still = world(stretches, { cores, threads: cores, sourceBytes: 20 * GB });
+      const best = Math.min(...levelsFrom(3, 12).map((level) => simulate(still, { level, yields: false }).tookMs));
+      const { tookMs } = simulate(still, { levels: BALANCED, yields: false });
+      assert.ok(tookMs - 5000 <= 1.1 * best, `disks ${slower} times as slow: ${tookMs} ms, at best ${best}`);
+    }
+  });
 
 test('guests get at least 80 % of what they ask for, 10 s after they asked for it', () => {
   fc.assert(

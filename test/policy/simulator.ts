@@ -38,10 +38,13 @@ export interface RunSetup {
   yields?: boolean;
   bwlimitBytesPerSecond?: number;
   endAtMs?: number;
+  /** The run is left after so long; it is over when all is done. */
+  forMs?: number;
 }
 
 export interface SimulatedRun {
   tookMs: number;
+  doneBytes: number;
   decisions: Decision[];
   /** Each period. */
   history: {
@@ -72,12 +75,12 @@ export function simulate(world: World, setup: RunSetup): SimulatedRun {
   });
   const random = generator(42);
   const noisy = (value: number) => value * (1 + (world.noise ?? 0) * (2 * random() - 1));
-  const run: SimulatedRun = { tookMs: 0, decisions: [], history: [] };
-  let doneBytes = 0;
+  const run: SimulatedRun = { tookMs: 0, doneBytes: 0, decisions: [], history: [] };
+  const longestMs = Math.min(LONGEST_MS, setup.forMs ?? LONGEST_MS);
   let period = emptyPeriod();
-  for (let atMs = STEP_MS; doneBytes < world.sourceBytes && atMs < LONGEST_MS; atMs += STEP_MS) {
+  for (let atMs = STEP_MS; run.doneBytes < world.sourceBytes && atMs <= longestMs; atMs += STEP_MS) {
     const moment = step(world, stretchAt(world, atMs - STEP_MS), controller, setup.bwlimitBytesPerSecond);
-    doneBytes += (moment.bytesPerSecond * STEP_MS) / 1000;
+    run.doneBytes += (moment.bytesPerSecond * STEP_MS) / 1000;
     run.tookMs = atMs;
     addTo(period, moment);
     if (atMs % PERIOD_MS !== 0) continue;
@@ -102,7 +105,7 @@ export function simulate(world: World, setup: RunSetup): SimulatedRun {
         readMs: Math.min(PERIOD_MS, noisy(period.readMs)),
         writtenBytes: period.frameBytes,
         writeMs: Math.min(PERIOD_MS, noisy(period.writeMs)),
-        remainingBytes: world.sourceBytes - doneBytes,
+        remainingBytes: world.sourceBytes - run.doneBytes,
         load: {
           cores,
           othersBusy: Math.min(cores, noisy(period.othersMs / PERIOD_MS)),
