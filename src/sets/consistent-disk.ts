@@ -3,6 +3,7 @@ import type { BootDisk } from '../device/boot-disk.js';
 import type { HeldBtrfs } from '../device/btrfs-hold.js';
 import { type DiskMap, type DiskMapInput, diskMap, type VolumeContent } from '../device/disk-map.js';
 import { type FilesystemFacts, probeFilesystem, UNKNOWN } from '../device/filesystem.js';
+import { hiddenMounts } from '../device/hidden-mounts.js';
 import { type LogicalVolume, type Lvm, readLvm } from '../device/lvm.js';
 import { type HeldSnapshot, holdSnapshots, reapSnapshots, type SnapshotHolder } from '../device/lvm-snapshot.js';
 import { mapperPath, mountedVolumes } from '../device/mounted-volumes.js';
@@ -105,6 +106,19 @@ async function prepare(
   if (holder !== undefined) closing.push(() => holder.release());
   const snapshots = new Map(holder?.snapshots.map((held) => [held.origin.uuid, held]));
 
+  const hidden = hiddenMounts(disk.name);
+  const readLive = new Set<string>();
+  const isHidden = (...paths: string[]): boolean => {
+    const mount = hidden.find(({ device }) => paths.includes(device));
+    if (mount === undefined) return false;
+    const { device, mountpoint, pid } = mount;
+    if (!readLive.has(device))
+      warn(
+        `"${device}" is mounted in another mount namespace only (by process ${pid}, on "${mountpoint}"): all of it is read, while it changes`,
+      );
+    readLive.add(device);
+    return true;
+  };
   const volumeFacts = new Map<string, FilesystemFacts>();
   let leavesGuestsOut = false;
   let hasGuests = false;
@@ -119,7 +133,7 @@ async function prepare(
         volume,
         guest.excluded,
         snapshots.get(volume.uuid),
-        disk,
+        () => isMounted(volume, disk) || isHidden(volume.path, mapperPath(volume)),
         signal,
         say,
         closing,
@@ -136,7 +150,7 @@ async function prepare(
   const partitionFacts = new Map<number, FilesystemFacts>();
   for (const partition of table.partitions) {
     if (partition.role === 'extended' || volumes.some((owned) => owned.partition === partition.number)) continue;
-    const found = await partitionContent(partition, options, readDisk, { warn, say, closing, btrfs });
+    const found = await partitionContent(partition, options, readDisk, { warn, say, closing, btrfs, isHidden });
     partitions.set(partition.number, found.content);
     partitionFacts.set(partition.number, found.content.facts);
     if (found.coveredDevice !== undefined) covered.add(found.coveredDevice);
@@ -146,7 +160,7 @@ async function prepare(
   if (btrfs.length > 0 && source.kind === 'block') flushDeviceCache(source.fd);
 
   const isInUse = disk.mounts.length > 0;
-  const isCrash = disk.mounts.some(({ device }) => !covered.has(device));
+  const isCrash = readLive.size > 0 || disk.mounts.some(({ device }) => !covered.has(device));
   const consistency = isCrash ? 'crash' : isInUse ? 'snapshot' : 'still';
   if (isCrash && !options.dryRun) refuseOrWarn(options, warn);
   const map = diskMap({ sizeBytes: source.sizeBytes, table, partitions, pvs });
@@ -234,7 +248,7 @@ async function volumeContent(
   volume: LogicalVolume,
   excluded: string | undefined,
   held: HeldSnapshot | undefined,
-  disk: BootDisk,
+  isChanging: () => boolean,
   signal: AbortSignal,
   say: (text: string) => void,
   closing: (() => Promise<void> | void)[],
@@ -251,7 +265,7 @@ async function volumeContent(
   const device = await openSource(volume.path, signal);
   closing.push(() => device.close());
   const facts = await probeFilesystem(rangeReader(device), volume.sizeBytes);
-  const used = isMounted(volume, disk) ? undefined : await usedOf(volume.path, facts, volume.sizeBytes, signal, say);
+  const used = isChanging() ? undefined : await usedOf(volume.path, facts, volume.sizeBytes, signal, say);
   return { facts, used, from: undefined, excluded: undefined };
 }
 
@@ -275,13 +289,15 @@ interface PartitionWork {
   closing: (() => Promise<void> | void)[];
   /** Takes what is held. */
   btrfs: HeldBtrfs[];
+  /** Whether somebody has a device mounted where we do not see it. */
+  isHidden(path: string): boolean;
 }
 
 async function partitionContent(
   partition: Partition,
   options: ConsistentDiskOptions,
   readDisk: ReadRange,
-  { warn, say, closing, btrfs }: PartitionWork,
+  { warn, say, closing, btrfs, isHidden }: PartitionWork,
 ): Promise<{ content: VolumeContent; coveredDevice: string | undefined }> {
   const { disk, signal, scratchDirectory } = options;
   const { offset, sizeBytes } = partition;
@@ -295,7 +311,7 @@ async function partitionContent(
   const path = nodePath(kernelName);
   const mount = disk.mounts.find(({ device }) => device === path);
   if (mount === undefined) {
-    const used = await usedOf(path, facts, sizeBytes, signal, say);
+    const used = isHidden(path) ? undefined : await usedOf(path, facts, sizeBytes, signal, say);
     return { content: { ...plain, used }, coveredDevice: undefined };
   }
   if (mount.fsType === 'btrfs') {

@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } fr
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { execa } from 'execa';
+import { hiddenMounts } from '../../src/device/hidden-mounts.js';
 import type { BootPlan, BootResult } from '../../src/sets/boot.js';
-import { attachLoop, noLoops } from '../device/loop.js';
+import { attachLoop, holding, noLoops } from '../device/loop.js';
 import { DISK_BYTES, FORGOTTEN, makeBootDisk, ROOT_AT, SWAP_AT } from './boot-disk.js';
 import { directory, ends, lifeboat, MIB, namesIn, STATUS, sameBytes, start, until } from './program.js';
 
@@ -103,6 +104,33 @@ describe('boot', { skip: noLoops }, () => {
       'unused blocks',
     ]);
     assert.deepEqual(namesIn(to), []);
+  });
+
+  test('what is mounted out of our sight does not count as standing still, and its free space is not trusted', async (t) => {
+    const to = base(t);
+    const mountpoint = directory(t);
+    const root = `${disk.device}p3`;
+    const other = await holding(
+      `exec unshare --mount sh -c 'mount -o ro,noload "$1" ${mountpoint} && echo held && exec sleep 60' sh "$1"`,
+      root,
+    );
+    t.after(() => other.end());
+    assert.deepEqual(hiddenMounts(disk.device.slice('/dev/'.length)), [{ device: root, mountpoint, pid: other.pid }]);
+    const ran = await lifeboat(boot(to, '--dry-run', '--json'));
+    ends(
+      ran,
+      STATUS.done,
+      /p3" is mounted in another mount namespace only \(by process \d+, on ".*"\): all of it is read/,
+    );
+    assert.ok((JSON.parse(ran.stdout) as BootPlan).dataBytes > 150 * MIB);
+    const refused = await lifeboat(boot(to, '--no-rescue-kit', '--require-consistent'));
+    ends(refused, STATUS.failed, /--require-consistent was given/);
+    assert.deepEqual(
+      namesIn(to).flatMap((host) => namesIn(join(to, host))),
+      [],
+    );
+    await other.end();
+    assert.deepEqual(hiddenMounts(disk.device.slice('/dev/'.length)), []);
   });
 
   test('SIGTERM ends it by the signal within 5 seconds, and nothing is left', async (t) => {
