@@ -162,7 +162,7 @@ test('whatever happens, nothing changes more often than it may, and the run neve
   );
 });
 
-const TRACES = ['builds'] as const;
+const TRACES = ['builds', 'overload'] as const;
 /** Disks as they were, and a tenth, a thirtieth of it. */
 const SLOWER = [1, 10, 30];
 
