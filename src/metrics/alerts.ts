@@ -1,3 +1,4 @@
+import { roundSize } from '../device/sizes.js';
 import type { Alert, AlertFacts } from './alert.js';
 import { type Capacity, capacities } from './capacity.js';
 import { judgeRun } from './judge-run.js';
@@ -6,7 +7,7 @@ import { theilSen } from './robust.js';
 import { bySource, type Runs } from './runs.js';
 import type { Run } from './saved-run.js';
 import { type Schedule, scheduleOf } from './schedule.js';
-import { DAY_MS, sizeInShort, spanInWords } from './words.js';
+import { DAY_MS, spanInWords } from './words.js';
 
 /** All that is wrong now, the worst first. Pure. */
 export function findAlerts(runs: Runs, facts: AlertFacts): Alert[] {
@@ -87,17 +88,17 @@ const GROWTH = 1.2;
 function judgeRoom(capacity: Capacity, { leastDaysLeft }: AlertFacts): Alert[] {
   const { path, freeBytes, sizeBytes, nextImageBytes, fullInDays, freeBytesPerDay } = capacity;
   const common = { kind: 'filling', about: path, name: path } as const;
-  const free = `${sizeInShort(freeBytes)} of ${sizeInShort(sizeBytes)} are free`;
+  const free = `${roundSize(freeBytes)} of ${roundSize(sizeBytes)} are free`;
   const words = {
     means: 'more is kept than fits, or something else fills it too',
     todo: 'lifeboat prune --dry-run with fewer to keep (boot.prune-backups), or a larger target',
   };
   if (freeBytes < GROWTH * nextImageBytes) {
-    const what = `${free}; the next set takes some ${sizeInShort(GROWTH * nextImageBytes)}`;
+    const what = `${free}; the next set takes some ${roundSize(GROWTH * nextImageBytes)}`;
     return [{ ...common, grade: 4, what, ...words, means: 'the next run fails for want of room' }];
   }
   if (fullInDays === undefined || fullInDays >= leastDaysLeft) return [];
   const grade = fullInDays < leastDaysLeft / 4 ? 3 : fullInDays < leastDaysLeft / 2 ? 2 : 1;
-  const what = `${free}, ${sizeInShort(-(freeBytesPerDay ?? 0))} less each day: full in ${Math.floor(fullInDays)} days`;
+  const what = `${free}, ${roundSize(-(freeBytesPerDay ?? 0))} less each day: full in ${Math.floor(fullInDays)} days`;
   return [{ ...common, grade, what, ...words }];
 }

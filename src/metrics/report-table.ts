@@ -1,7 +1,8 @@
+import { roundSize } from '../device/sizes.js';
 import { alertLines } from './alert-words.js';
 import type { Report, SourceReport } from './report.js';
 import { sparkline } from './sparkline.js';
-import { sizeInShort, spanInWords, speedInWords, timeInShort } from './words.js';
+import { spanInWords, speedInWords, timeInShort } from './words.js';
 
 const SPARK_WIDTH = 12;
 const HEADS = ['SOURCE', 'LAST RUN', 'SIZE', 'RATIO', '', 'SPEED', '', 'TOOK', '', 'VERIFIED', 'RESTORE'];
@@ -13,7 +14,7 @@ export function reportTable(report: Report, unicode: boolean): string[] {
   if (sources.length > 0) lines.push(...inColumns([HEADS, ...sources.map((source) => cells(source, nowMs, unicode))]));
   for (const { path, freeBytes, sizeBytes, fullInDays } of targets) {
     const full = fullInDays === undefined ? '' : `, full in ${Math.floor(fullInDays)} days as it goes`;
-    lines.push('', `${path}: ${sizeInShort(freeBytes)} of ${sizeInShort(sizeBytes)} free${full}`);
+    lines.push('', `${path}: ${roundSize(freeBytes)} of ${roundSize(sizeBytes)} free${full}`);
   }
   const last = restored.at(-1);
   if (last !== undefined) {
@@ -47,7 +48,7 @@ function cells(
   return [
     shortened(isFormer ? `(${name})` : name),
     `${spanInWords(Math.max(0, nowMs - last.timeMs))} ago${failed}`,
-    words(lastGood?.imageBytes, sizeInShort),
+    words(lastGood?.imageBytes, roundSize),
     words(lastGood?.ratio, (ratio) => ratio.toFixed(2)),
     spark(({ ratio }) => ratio),
     words(lastGood?.bytesPerSecond, speedInWords),

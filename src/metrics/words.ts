@@ -1,5 +1,3 @@
-import { roundSize } from '../device/sizes.js';
-
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 export const DAY_MS = 24 * HOUR_MS;
@@ -8,10 +6,6 @@ export const DAY_MS = 24 * HOUR_MS;
 export function speedInWords(bytesPerSecond: number): string {
   const speedMBps = bytesPerSecond / 1e6;
   return `${speedMBps.toFixed(speedMBps < 10 ? 1 : 0)} MB/s`;
-}
-
-export function sizeInShort(bytes: number): string {
-  return roundSize(bytes);
 }
 
 /** "5 days", "7 h", "12 min", "40 s". */

@@ -1,8 +1,9 @@
+import { roundSize } from '../../device/sizes.js';
 import type { Alert } from '../alert.js';
 import type { Capacity } from '../capacity.js';
 import type { Report } from '../report.js';
 import type { Restored } from '../runs.js';
-import { DAY_MS, sizeInShort, spanInWords, timeInShort } from '../words.js';
+import { DAY_MS, spanInWords, timeInShort } from '../words.js';
 import { SIZE_UNITS } from './axis.js';
 import { element, htmlDocument, type Markup, style, text } from './markup.js';
 import { SHEET } from './sheet.js';
@@ -109,12 +110,12 @@ function roomCard(
   const words =
     fullInDays === undefined
       ? 'it does not shrink for sure'
-      : `${sizeInShort(-(freeBytesPerDay ?? 0))} less each day: full in ${Math.floor(fullInDays)} days as it goes`;
+      : `${roundSize(-(freeBytesPerDay ?? 0))} less each day: full in ${Math.floor(fullInDays)} days as it goes`;
   return element(
     'section',
     { class: 'card' },
     element('h3', {}, text(path)),
-    element('p', {}, text(`${sizeInShort(freeBytes)} of ${sizeInShort(sizeBytes)} are free; ${words}`)),
+    element('p', {}, text(`${roundSize(freeBytes)} of ${roundSize(sizeBytes)} are free; ${words}`)),
     element(
       'div',
       { class: 'charts' },
@@ -124,7 +125,7 @@ function roomCard(
         fromMs,
         toMs: Math.max(nowMs, forecast?.timeMs ?? 0),
         forecast,
-        inWords: sizeInShort,
+        inWords: roundSize,
         units: SIZE_UNITS,
         tellsPoints: true,
       }),

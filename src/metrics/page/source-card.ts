@@ -1,8 +1,9 @@
+import { roundSize } from '../../device/sizes.js';
 import type { AlertKind } from '../alert.js';
 import type { Baseline, Usual } from '../baseline.js';
 import type { ReportedRun, SourceReport } from '../report.js';
 import type { Run } from '../saved-run.js';
-import { sizeInShort, spanInWords, speedInWords, timeInShort } from '../words.js';
+import { spanInWords, speedInWords, timeInShort } from '../words.js';
 import { SIZE_UNITS, SPEED_UNITS, TIME_UNITS } from './axis.js';
 import { histogramChart } from './histogram-chart.js';
 import { element, type Markup, text } from './markup.js';
@@ -84,7 +85,7 @@ const CHARTS: readonly SourceChart[] = [
     kinds: [],
     of: ({ imageBytes }) => imageBytes,
     usual: ({ imageBytes }) => imageBytes,
-    inWords: sizeInShort,
+    inWords: roundSize,
     units: SIZE_UNITS,
   },
 ];
