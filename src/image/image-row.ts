@@ -1,7 +1,8 @@
 import type { Manifest } from '../format/manifest.js';
+import { type ImageFigures, imageFigures } from './image-figures.js';
 
 /** What the history keeps of a run of `image`. Bytes, milliseconds; what a failed run did not come to know is not there. */
-export interface ImageRow {
+export interface ImageRow extends ImageFigures {
   kind: 'image';
   /** ISO 8601: when it began. */
   time: string;
@@ -9,23 +10,9 @@ export interface ImageRow {
   /** Path behind symbolic links, or "-". */
   source: string;
   out: string;
-  codec: string;
-  level?: number;
-  engine?: string;
-  threads?: number;
   bwlimitKiBps: number;
-  plainBytes?: number;
-  readBytes?: number;
-  imageBytes?: number;
-  ratio?: number;
-  /** Of the image's frames; `ratioHistogram` says what it counts. */
-  ratioHistogram?: number[];
   durationMs: number;
   processorMs: number;
-  MBps?: number;
-  stages?: Manifest['timing'];
-  verified?: boolean;
-  consistency?: string;
   /** `warning`: not all could be read, or there was something else to say. */
   outcome: 'success' | 'warning' | 'failure';
   exitStatus: number;
@@ -41,25 +28,11 @@ export type ImageFacts = Pick<
 /** @param result the run's, or why it failed */
 export function imageRow(facts: ImageFacts, result: Manifest | string): ImageRow {
   if (typeof result === 'string') return { kind: 'image', ...facts, outcome: 'failure', error: result };
-  const { source, image, timing, warnings } = result;
-  const readBytes = source.sizeBytes - source.skippedBytes;
   return {
     kind: 'image',
     ...facts,
-    source: source.path,
-    codec: image.codec,
-    level: image.level,
-    engine: image.engine,
-    threads: image.threads,
-    plainBytes: source.sizeBytes,
-    readBytes,
-    imageBytes: image.sizeBytes,
-    ratio: image.ratio,
-    ...(image.ratioHistogram === undefined ? {} : { ratioHistogram: image.ratioHistogram }),
-    MBps: Math.round(readBytes / Math.max(1, timing.wallMs) / 100) / 10,
-    stages: timing,
-    verified: image.verified,
-    consistency: source.consistency,
-    outcome: warnings.length === 0 ? 'success' : 'warning',
+    source: result.source.path,
+    ...imageFigures(result),
+    outcome: result.warnings.length === 0 ? 'success' : 'warning',
   };
 }

@@ -1,10 +1,11 @@
 import type { BootDisk } from '../device/boot-disk.js';
+import { type ImageFigures, imageFigures } from '../image/image-figures.js';
 import type { BootResult } from './boot.js';
 
 export type BootOutcome = 'success' | 'warning' | 'failure';
 
 /** What the history keeps of a run of boot. Bytes, milliseconds; what a failed run did not come to know is not there. */
-export interface BootRow {
+export interface BootRow extends ImageFigures {
   kind: 'boot';
   /** ISO 8601: when it began. */
   time: string;
@@ -12,27 +13,11 @@ export interface BootRow {
   disk?: string;
   /** Of the disk, by which it is known under another path. */
   serial?: string;
-  codec: string;
-  level?: number;
-  engine?: string;
-  threads?: number;
   /** 0: no limit. */
   bwlimitKiBps: number;
-  plainBytes?: number;
-  readBytes?: number;
-  imageBytes?: number;
-  ratio?: number;
-  /** Of the image's frames; `ratioHistogram` says what it counts. */
-  ratioHistogram?: number[];
   durationMs: number;
   /** Of all threads of this process, in user and kernel mode; not of LVM's tools and partclone. */
   processorMs: number;
-  /** Read, while the image was made; in 10^6 bytes a second. */
-  MBps?: number;
-  /** Of the image; its own manifest says what each is. */
-  stages?: BootResult['image']['timing'];
-  verified?: boolean;
-  consistency?: string;
   outcome: BootOutcome;
   exitStatus: number;
   /** The set's directory. */
@@ -58,19 +43,9 @@ export function rowOfSuccess(result: BootResult, outcome: BootOutcome, facts: Ru
     ...common(facts),
     disk: manifest.disk.path,
     ...serialOf(manifest.disk),
-    codec: image.image.codec,
-    level: image.image.level,
-    engine: image.image.engine,
-    threads: image.image.threads,
-    plainBytes: manifest.plainBytes,
-    readBytes: manifest.readBytes,
-    imageBytes: manifest.imageSizeBytes,
-    ratio: image.image.ratio,
-    ...(image.image.ratioHistogram === undefined ? {} : { ratioHistogram: image.image.ratioHistogram }),
-    MBps: Math.round(manifest.readBytes / Math.max(1, image.timing.wallMs) / 100) / 10,
-    stages: image.timing,
+    ...imageFigures(image),
+    // A set is proven by itself, after the image is made.
     verified: manifest.verifiedAt !== undefined,
-    consistency: manifest.consistency,
     outcome,
     exitStatus: 0,
     set,

@@ -30,12 +30,16 @@ function resultOf(set: string): BootResult {
     writeMs: 100,
     writeWaitMs: 0,
   };
-  const image = { codec: 'zstd', level: 3, engine: 'native', threads: 2, ratio: 4.5, ratioHistogram: [1, 2] };
-  return {
-    set,
-    manifest: manifestOf(),
-    image: { image, timing: { ...timing, bottleneck: 'reading' } } as unknown as BootResult['image'],
+  const manifest = manifestOf();
+  const { plainBytes, readBytes, imageSizeBytes, consistency } = manifest;
+  const source = { sizeBytes: plainBytes, skippedBytes: plainBytes - readBytes, consistency };
+  const made = { codec: 'zstd', level: 3, engine: 'native', threads: 2, sizeBytes: imageSizeBytes, verified: false };
+  const image = {
+    source,
+    image: { ...made, ratio: 4.5, ratioHistogram: [1, 2] },
+    timing: { ...timing, bottleneck: 'reading' },
   };
+  return { set, manifest, image: image as unknown as BootResult['image'] };
 }
 
 const goodRun: Run = async ({ onStart, to }, report) => {
