@@ -16,3 +16,18 @@ export interface ProgressSnapshot {
   readBytes: number;
   writtenBytes: number;
 }
+
+/** Tells, and keeps what is told. @param keep gets a line each, without the time */
+export function keepingReport(report: RunReport, keep: (line: string) => void): RunReport {
+  return {
+    warn(text) {
+      keep(`warning: ${text}`);
+      report.warn(text);
+    },
+    detail(text) {
+      keep(text);
+      report.detail(text);
+    },
+    follow: (phase, snapshot) => report.follow(phase, snapshot),
+  };
+}

@@ -3,7 +3,7 @@ import type { KeepOptions } from '../config/prune-backups.js';
 import type { BootDisk } from '../device/boot-disk.js';
 import { roundSize } from '../device/sizes.js';
 import { LifeboatError } from '../error.js';
-import type { RunReport } from '../image/report.js';
+import { keepingReport, type RunReport } from '../image/report.js';
 import { timeInWords } from '../image/summary.js';
 import type { RunEvent } from '../notify/index.js';
 import { type BootOptions, type BootPlan, type BootResult, GUESTS_LEFT_OUT, runBoot } from './boot.js';
@@ -50,18 +50,14 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
     lines.push(`${new Date().toISOString()} ${text}`);
     if (lines.length > MOST_LINES) lines.shift();
   };
-  const watched: RunReport = {
+  const counting: RunReport = {
+    ...report,
     warn(text) {
       if (text !== GUESTS_LEFT_OUT) warnings++;
-      keep(`warning: ${text}`);
       report.warn(text);
     },
-    detail(text) {
-      keep(text);
-      report.detail(text);
-    },
-    follow: (phase, snapshot) => report.follow(phase, snapshot),
   };
+  const watched = keepingReport(counting, keep);
   const facts = (): RunFacts => ({
     startedAt,
     host,

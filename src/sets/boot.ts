@@ -14,7 +14,7 @@ import type { EngineChoice } from '../image/choose-engine.js';
 import { countLoad } from '../image/host-counts.js';
 import { type ImageResult, runImage } from '../image/image.js';
 import type { Knowledge, Wishes } from '../image/plan-run.js';
-import type { RunReport } from '../image/report.js';
+import { keepingReport, type RunReport } from '../image/report.js';
 import { imageSummary } from '../image/summary.js';
 import { verifyImage } from '../image/verify.js';
 import type { LoadCounts } from '../policy/load.js';
@@ -104,7 +104,7 @@ const LARGE_BYTES = 1024 ** 3;
 export async function runBoot(options: BootOptions, report: RunReport): Promise<BootResult | BootPlan> {
   const startedAt = new Date();
   const log: string[] = [`${startedAt.toISOString()} lifeboat boot --to ${options.to}`];
-  const logged = logTo(log, report);
+  const logged = keepingReport(report, (line) => void log.push(`${new Date().toISOString()} ${line}`));
   if (process.getuid?.() !== 0) {
     throw new LifeboatError('NEEDS_ROOT', 'Cannot read the boot disk and make snapshots without being root', {
       hint: 'run it as root',
@@ -352,20 +352,4 @@ async function keepKit({ to, signal }: BootOptions, report: RunReport): Promise<
 
 function write(set: NewSet, name: string, text: string, mode = FILE_MODE): void {
   writeFileSync(join(set.path, name), text, { mode, flag: 'wx' });
-}
-
-/** What is told is also kept. */
-function logTo(log: string[], report: RunReport): RunReport {
-  const keep = (text: string) => void log.push(`${new Date().toISOString()} ${text}`);
-  return {
-    warn(text) {
-      keep(`warning: ${text}`);
-      report.warn(text);
-    },
-    detail(text) {
-      keep(text);
-      report.detail(text);
-    },
-    follow: (phase, snapshot) => report.follow(phase, snapshot),
-  };
 }
