@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { LifeboatError } from '../error.js';
+import { processorTimeMs } from '../image/processor-time.js';
 import type { HistoryRow } from '../metrics/history.js';
 import type { Face } from './face.js';
 
@@ -29,17 +30,14 @@ export async function recorded<T>(
 ): Promise<T> {
   const startedAt = new Date();
   const since = performance.now();
-  const processorSince = process.cpuUsage();
-  const endingOf = (exitStatus: number): Ending => {
-    const { user, system } = process.cpuUsage(processorSince);
-    return {
-      time: startedAt.toISOString(),
-      host: hostname(),
-      durationMs: Math.round(performance.now() - since),
-      processorMs: Math.round((user + system) / 1000),
-      exitStatus,
-    };
-  };
+  const processorSinceMs = processorTimeMs();
+  const endingOf = (exitStatus: number): Ending => ({
+    time: startedAt.toISOString(),
+    host: hostname(),
+    durationMs: Math.round(performance.now() - since),
+    processorMs: Math.round(processorTimeMs() - processorSinceMs),
+    exitStatus,
+  });
   let result: T;
   try {
     result = await act();

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { type KernelLoad, readKernelLoad } from '../device/host-load.js';
 import type { LoadCounts } from '../policy/load.js';
+import { processorTimeMs } from './processor-time.js';
 
 const TICK_MS = 10;
 
 /** The kernel's counts and our own at this moment; undefined where the kernel tells none. */
 export function countLoad(kernel: KernelLoad | undefined = readKernelLoad()): LoadCounts | undefined {
   if (kernel === undefined) return undefined;
-  const { user, system } = process.cpuUsage();
   return {
     atMs: performance.now(),
     cores: kernel.cores,
@@ -16,7 +16,7 @@ export function countLoad(kernel: KernelLoad | undefined = readKernelLoad()): Lo
     stealMs: kernel.stealMs,
     cpuWaitMs: kernel.cpu?.totalMs,
     guestWaitMs: kernel.guestWaitMs,
-    ownMs: (user + system) / 1000 + childrenMs(),
+    ownMs: processorTimeMs() + childrenMs(),
   };
 }
 

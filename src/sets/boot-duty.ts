@@ -3,6 +3,7 @@ import type { KeepOptions } from '../config/prune-backups.js';
 import type { BootDisk } from '../device/boot-disk.js';
 import { roundSize } from '../device/sizes.js';
 import { LifeboatError } from '../error.js';
+import { processorTimeMs } from '../image/processor-time.js';
 import { keepingReport, type RunReport } from '../image/report.js';
 import { timeInWords } from '../image/summary.js';
 import type { RunEvent } from '../notify/index.js';
@@ -39,7 +40,7 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
   const { signal } = boot;
   const startedAt = new Date();
   const since = performance.now();
-  const processorSince = process.cpuUsage();
+  const processorSinceMs = processorTimeMs();
   const host = hostname();
   const lines: string[] = [];
   let warnings = 0;
@@ -64,7 +65,7 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
     codec: boot.codec,
     bwlimitKiBps: boot.bwlimitKiBps,
     durationMs: Math.round(performance.now() - since),
-    processorMs: processorMs(processorSince),
+    processorMs: Math.round(processorTimeMs() - processorSinceMs),
     warnings,
   });
   /** The history first, for it is quick and stays. */
@@ -114,12 +115,6 @@ export async function bootDuty(options: DutyOptions, report: RunReport): Promise
   const event = { event: outcome, title, text: textOf(result), set: result.set } as const;
   await conclude(rowOfSuccess(result, outcome, facts()), event, signal.aborted ? LIMIT_OF_STOPPED_MS : LIMIT_MS);
   return result;
-}
-
-/** Since then, of all threads. */
-function processorMs(since: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(since);
-  return Math.round((user + system) / 1000);
 }
 
 function setOf(result: BootResult | BootPlan): BootResult {
