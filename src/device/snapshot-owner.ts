@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readProcessStat } from './process-stat.js';
 
 /** On every snapshot that we make; none without it is ever removed by us. */
 export const SNAPSHOT_TAG = 'lifeboat_snapshot';
@@ -12,8 +13,6 @@ export interface Owner {
   boot: string;
 }
 
-/** Field 22 of proc_pid_stat(5), counted from behind the name, which may hold blanks and parentheses. */
-const START_TIME_AFTER_NAME = 19;
 const BOOT_DIGITS = 12;
 
 export function thisProcess(proc = '/proc'): Owner {
@@ -44,10 +43,9 @@ export function isAlive({ pid, startTime, boot }: Owner, proc = '/proc'): boolea
 
 function startTimeOf(pid: number, proc: string): string | undefined {
   try {
-    const stat = readFileSync(`${proc}/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const { state, startTicks } = readProcessStat(pid, proc);
     // A zombie has ended: it holds nothing any more.
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[START_TIME_AFTER_NAME];
+    return state === 'Z' || state === 'X' ? undefined : startTicks;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ESRCH') return undefined;

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { type KernelLoad, readKernelLoad } from '../device/host-load.js';
+import { readProcessStat } from '../device/process-stat.js';
 import type { LoadCounts } from '../policy/load.js';
 import { processorTimeMs } from './processor-time.js';
 
@@ -16,14 +16,7 @@ export function countLoad(kernel: KernelLoad | undefined = readKernelLoad()): Lo
     stealMs: kernel.stealMs,
     cpuWaitMs: kernel.cpu?.totalMs,
     guestWaitMs: kernel.guestWaitMs,
-    ownMs: processorTimeMs() + childrenMs(),
+    // Programs that we ran and that are over: partclone alone is busy for as long as it reads.
+    ownMs: processorTimeMs() + TICK_MS * readProcessStat('self').childrenTicks,
   };
-}
-
-/** Programs that we ran and that are over: partclone alone is busy for as long as it reads. */
-function childrenMs(): number {
-  const stat = readFileSync('/proc/self/stat', 'utf8');
-  // proc(5): behind the name, which may hold anything, cutime and cstime are the 14th and 15th.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return TICK_MS * (Number(fields[13] ?? 0) + Number(fields[14] ?? 0));
 }

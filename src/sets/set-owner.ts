@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readProcessStat } from '../device/process-stat.js';
 import { flockExclusive } from '../native/libc.js';
 import { UNFINISHED_FILE } from './set-layout.js';
 
@@ -12,7 +13,7 @@ export interface SetOwner {
   /** /proc/sys/kernel/random/boot_id: another after each start. */
   bootId: string;
   pid: number;
-  /** Field 22 of /proc/PID/stat, for numbers of processes come again. */
+  /** When it was started, in clock ticks after the boot: numbers of processes come again. */
   pidStart: string;
 }
 
@@ -99,9 +100,7 @@ function isLocked(fd: number): boolean {
 /** Undefined if there is no such process. */
 function startOf(pid: number): string | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name, in parentheses, may hold anything.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+    return readProcessStat(pid).startTicks;
   } catch {
     return undefined;
   }

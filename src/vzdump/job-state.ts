@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { readProcessStat } from '../device/process-stat.js';
 import { fromSystem } from '../error.js';
 
 /**
@@ -19,7 +20,7 @@ import { fromSystem } from '../error.js';
  */
 export interface JobIdentity {
   pid: number;
-  /** In clock ticks since the host was started (proc_pid_stat(5)). */
+  /** In clock ticks since the host was started. */
   startTicks: number;
 }
 
@@ -37,15 +38,10 @@ const MOST_ENTRIES = 10_000;
 
 /** @throws LifeboatError FAILED */
 export function callingJob(pid = process.ppid): JobIdentity {
-  const path = `/proc/${pid}/stat`;
   try {
-    // The second field, the name in brackets, may hold anything; the start is field 22.
-    const fields = readFileSync(path, 'latin1')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    return { pid, startTicks: Number(fields[19]) };
+    return { pid, startTicks: Number(readProcessStat(pid).startTicks) };
   } catch (error) {
-    throw fromSystem(error, 'read', path);
+    throw fromSystem(error, 'read', `/proc/${pid}/stat`);
   }
 }
 
