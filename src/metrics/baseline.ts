@@ -1,4 +1,5 @@
-import { DEVIATIONS_PER_MAD, median, medianDistance } from './robust.js';
+import { median } from '../policy/median.js';
+import { DEVIATIONS_PER_MAD, medianDistance } from './robust.js';
 import type { Run } from './saved-run.js';
 
 /** What is usual. */
@@ -29,8 +30,8 @@ const MOST_RUNS = 30;
 /** @param values oldest first. @returns undefined for too few */
 export function usual(values: readonly number[], least = LEAST_RUNS): Usual | undefined {
   const last = values.slice(-MOST_RUNS);
-  if (last.length < least) return undefined;
   const centre = median(last);
+  if (centre === undefined || last.length < least) return undefined;
   return {
     median: centre,
     deviation: DEVIATIONS_PER_MAD * medianDistance(last, centre),

@@ -1,5 +1,5 @@
+import { median } from '../policy/median.js';
 import type { HostCalibration } from './calibration-file.js';
-import { median } from './robust.js';
 import type { Restored } from './runs.js';
 
 /** What is to be restored; sizes in bytes. */
@@ -67,7 +67,6 @@ function learntFrom(restored: readonly Restored[], codec: string): { factor: num
     .filter((one) => one.ok && one.codec === codec && (one.actualMs ?? 0) >= LEAST_MS)
     .flatMap(({ actualMs, modelMs }) => (actualMs === undefined || !modelMs ? [] : [actualMs / modelMs]))
     .slice(-LAST_RESTORES);
-  if (factors.length === 0) return { factor: 1, restores: 0 };
-  const factor = Math.min(MOST_FACTOR, Math.max(1 / MOST_FACTOR, median(factors)));
+  const factor = Math.min(MOST_FACTOR, Math.max(1 / MOST_FACTOR, median(factors) ?? 1));
   return { factor, restores: factors.length };
 }

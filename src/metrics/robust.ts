@@ -1,18 +1,10 @@
 /** Statistics that a few wild values do not move. Pure; every value is finite. */
 
+import { median } from '../policy/median.js';
+
 export interface Point {
   x: number;
   y: number;
-}
-
-/** Of the two in the middle their mean. NaN of nothing. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length === 0) return Number.NaN;
-  if (sorted.length % 2 === 1) return sorted[middle] as number;
-  // Halved before they are added: two huge ones would be infinite together.
-  return (sorted[middle - 1] as number) / 2 + (sorted[middle] as number) / 2;
 }
 
 /** Of a sorted or unsorted list, by the nearest rank. NaN of nothing. @param share 0 to 1 */
@@ -21,9 +13,9 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? Number.NaN;
 }
 
-/** Median of the distances from the median (MAD): half of all values lie within it. */
-export function medianDistance(values: readonly number[], centre = median(values)): number {
-  return median(values.map((value) => Math.abs(value - centre)));
+/** Median of the distances from the median (MAD): half of all values lie within it. NaN of nothing. @param centre the median */
+export function medianDistance(values: readonly number[], centre: number): number {
+  return median(values.map((value) => Math.abs(value - centre))) ?? Number.NaN;
 }
 
 /** What turns a MAD into the standard deviation of normal noise: 1 / the normal distribution's 3/4 quantile. */
@@ -57,9 +49,10 @@ export function theilSen(all: readonly Point[]): Trend | undefined {
       slopes.push(slope);
       s += Math.sign(slope);
     }
-  if (slopes.length === 0) return undefined;
   const slope = median(slopes);
+  if (slope === undefined) return undefined;
   const count = points.length;
   const deviation = Math.sqrt((count * (count - 1) * (2 * count + 5)) / 18);
-  return { slope, offset: median(points.map(({ x, y }) => y - slope * x)), sureness: s / deviation };
+  const offset = median(points.map(({ x, y }) => y - slope * x)) ?? Number.NaN;
+  return { slope, offset, sureness: s / deviation };
 }

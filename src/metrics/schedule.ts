@@ -1,4 +1,5 @@
-import { median, medianDistance, quantile } from './robust.js';
+import { median } from '../policy/median.js';
+import { medianDistance, quantile } from './robust.js';
 import type { Run } from './saved-run.js';
 
 /** How often a source is saved, learnt from its good runs. */
@@ -28,8 +29,8 @@ export function scheduleOf(good: readonly Pick<Run, 'timeMs'>[]): Schedule | und
     .map(({ timeMs }, index) => timeMs - (good[index - 1]?.timeMs ?? timeMs))
     .filter((gapMs) => gapMs >= LEAST_GAP_MS)
     .slice(-MOST_GAPS);
-  if (gaps.length < LEAST_GAPS) return undefined;
   const gapMs = median(gaps);
+  if (gapMs === undefined || gaps.length < LEAST_GAPS) return undefined;
   return {
     gapMs,
     lateAfterMs: Math.max(1.5 * gapMs, 1.1 * quantile(gaps, 0.9)) + SLACK_MS,

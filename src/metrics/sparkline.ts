@@ -1,4 +1,4 @@
-import { median } from './robust.js';
+import { median } from '../policy/median.js';
 
 const BLOCKS = '▁▂▃▄▅▆▇█';
 const ASCII = '_.-~=+*#';
@@ -12,8 +12,8 @@ const SPREAD = 0.5;
 export function sparkline(values: readonly (number | undefined)[], width: number, unicode: boolean): string {
   const last = values.slice(-width);
   const known = last.filter((value) => value !== undefined);
-  if (known.length === 0) return '';
   const centre = median(known);
+  if (centre === undefined) return '';
   const low = Math.min(centre * (1 - SPREAD), ...known);
   const high = Math.max(centre * (1 + SPREAD), ...known);
   const marks = unicode ? BLOCKS : ASCII;

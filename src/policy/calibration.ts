@@ -1,4 +1,5 @@
 import type { CodecName } from '../codec/codec.js';
+import { median } from './median.js';
 
 /** What a host does, as `lifeboat bench --save` measured it. Speeds in bytes a second, of plaintext where a codec is meant. */
 export interface Calibration {
@@ -69,10 +70,10 @@ export function withBuiltIn(own: Calibration | undefined): Calibration {
     const builtIn = BUILT_IN_CALIBRATION.codecs.find((other) => other.codec === row.codec && other.level === row.level);
     return builtIn === undefined ? [] : [{ row, builtIn }];
   });
-  const faster = median(
-    shared.map(({ row, builtIn }) => row.bytesPerSecondPerThread / builtIn.bytesPerSecondPerThread),
-  );
-  const denser = median(shared.map(({ row, builtIn }) => row.ratio / builtIn.ratio));
+  // Where nothing was measured that is built in too, the two are taken for alike.
+  const faster =
+    median(shared.map(({ row, builtIn }) => row.bytesPerSecondPerThread / builtIn.bytesPerSecondPerThread)) ?? 1;
+  const denser = median(shared.map(({ row, builtIn }) => row.ratio / builtIn.ratio)) ?? 1;
   const rest = BUILT_IN_CALIBRATION.codecs
     .filter(({ codec, level }) => !known.some((row) => row.codec === codec && row.level === level))
     .map((row) => ({
@@ -90,12 +91,6 @@ function isUsable(row: CodecSpeed): boolean {
 
 function isPositive(value: number): boolean {
   return Number.isFinite(value) && value > 0;
-}
-
-/** 1 of nothing. */
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 1;
 }
 
 /** Levels of a codec, lowest first. */

@@ -1,3 +1,5 @@
+import { median } from './median.js';
+
 /** What a run of the same source reached; bytes of plaintext a second over the whole run. */
 export interface PastRun {
   /** ISO 8601. */
@@ -53,8 +55,4 @@ export function experienceOf(
 
 function isPositive(value: number | undefined): value is number {
   return value !== undefined && Number.isFinite(value) && value > 0;
-}
-
-function median(values: number[]): number | undefined {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
 }
