@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { getSystemErrorMap } from 'node:util';
 import { runAside, systemError } from './libc.js';
+import { bindLibc } from './library.js';
 
 /**
  * btrfs's own calls, by descriptors only: `btrfs subvolume delete` wants a path in a mount that others see. Numbers are of
@@ -27,25 +27,13 @@ const SET_STRING = 1;
 const CREATE = 6;
 const NOSUID_NODEV_NOEXEC = 2 | 4 | 8;
 
-type Calls = ReturnType<typeof bind>;
-let bound: Calls | undefined;
-
-function calls(): Calls {
-  bound ??= bind();
-  return bound;
-}
-
-function bind() {
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-  const library = koffi.load(null);
-  return {
-    errno: () => koffi.errno(),
-    ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
-    fsopen: library.func('syscall', 'long', ['long', 'const char *', 'unsigned int']),
-    fsconfig: library.func('syscall', 'long', ['long', 'int', 'unsigned int', 'const char *', 'const char *', 'int']),
-    fsmount: library.func('syscall', 'long', ['long', 'int', 'unsigned int', 'unsigned int']),
-  };
-}
+const calls = bindLibc(({ func, errno }) => ({
+  errno,
+  ioctl: func('int ioctl(int fd, unsigned long request, void *argument)'),
+  fsopen: func('syscall', 'long', ['long', 'const char *', 'unsigned int']),
+  fsconfig: func('syscall', 'long', ['long', 'int', 'unsigned int', 'const char *', 'const char *', 'int']),
+  fsmount: func('syscall', 'long', ['long', 'int', 'unsigned int', 'unsigned int']),
+}));
 
 function check(result: number, call: string): number {
   if (result < 0) throw systemError(calls().errno(), call);

@@ -1,6 +1,6 @@
 import { constants, readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { getSystemErrorMap } from 'node:util';
+import { bindLibc } from './library.js';
 
 /**
  * The system calls that Node does not offer, for Linux on x86-64 and arm64. Offsets and lengths are bytes, up to 2^53.
@@ -37,40 +37,25 @@ const IOPRIO_CLASS_SHIFT = 13;
 const IOPRIO_CLASS_BEST_EFFORT = 2;
 const IOPRIO_CLASS_IDLE = 3;
 
-type Libc = ReturnType<typeof bind>;
-let bound: Libc | undefined;
-
-/** On first use only: koffi costs 20 ms, which `--version` and an idle hook must not pay. */
-function libc(): Libc {
-  bound ??= bind();
-  return bound;
-}
-
-function bind() {
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-  const library = koffi.load(null);
-  return {
-    errno: () => koffi.errno(),
-    address: (bytes: Buffer) => koffi.address(bytes),
-    flock: library.func('int flock(int fd, int operation)'),
-    posix_fadvise: library.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)'),
-    sync_file_range: library.func('int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)'),
-    lseek: library.func('int64_t lseek(int fd, int64_t offset, int whence)'),
-    fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
-    // Variadic in C. Linux passes such arguments as it does fixed ones, and koffi calls only those asynchronously.
-    ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
-    // Given as an array, the two numbers live in koffi's memory until an asynchronous call is over.
-    ioctlRange: library.func('ioctl', 'int', ['int', 'unsigned long', 'uint64_t *']),
-    renameat2: library.func(
-      'int renameat2(int fromDir, const char *from, int toDir, const char *to, unsigned int flags)',
-    ),
-    fcntl: library.func('int fcntl(int fd, int command, long argument)'),
-    _exit: library.func('void _exit(int status)'),
-    madvise: library.func('int madvise(uint64_t address, size_t length, int advice)'),
-    clock_gettime: library.func('int clock_gettime(int clock, int64_t *time)'),
-    syscall: library.func('long syscall(long number, long first, long second, long third)'),
-  };
-}
+const libc = bindLibc(({ func, address, errno }) => ({
+  errno,
+  address,
+  flock: func('int flock(int fd, int operation)'),
+  posix_fadvise: func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)'),
+  sync_file_range: func('int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)'),
+  lseek: func('int64_t lseek(int fd, int64_t offset, int whence)'),
+  fallocate: func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
+  // Variadic in C. Linux passes such arguments as it does fixed ones, and koffi calls only those asynchronously.
+  ioctl: func('int ioctl(int fd, unsigned long request, void *argument)'),
+  // Given as an array, the two numbers live in koffi's memory until an asynchronous call is over.
+  ioctlRange: func('ioctl', 'int', ['int', 'unsigned long', 'uint64_t *']),
+  renameat2: func('int renameat2(int fromDir, const char *from, int toDir, const char *to, unsigned int flags)'),
+  fcntl: func('int fcntl(int fd, int command, long argument)'),
+  _exit: func('void _exit(int status)'),
+  madvise: func('int madvise(uint64_t address, size_t length, int advice)'),
+  clock_gettime: func('int clock_gettime(int clock, int64_t *time)'),
+  syscall: func('long syscall(long number, long first, long second, long third)'),
+}));
 
 /** What errno says, as Node says it. */
 export function systemError(errno: number, syscall: string): NodeJS.ErrnoException {

@@ -40,7 +40,7 @@ function load(sonames: readonly string[]): LoadResult {
   let reason = 'no name was given';
   for (const soname of sonames) {
     try {
-      const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+      const koffi = loadKoffi();
       // Deep: node exports its own zlib (and zstd, from 22 on). A library that calls its own functions by name would get
       // node's, built with other structs: a crash.
       const handle = koffi.load(soname, { deep: true });
@@ -52,6 +52,29 @@ function load(sonames: readonly string[]): LoadResult {
     }
   }
   return { library: undefined, reason };
+}
+
+/** The C library, as Node itself has loaded it. */
+export interface Libc extends Pick<Library, 'func' | 'address'> {
+  /** Of the last call of this thread. */
+  errno(): number;
+}
+
+/** Ties the C library to the functions wanted of it, on first use: koffi costs 20 ms, which an idle hook must not pay. */
+export function bindLibc<T>(bind: (library: Libc) => T): () => T {
+  let bound: T | undefined;
+  return () => {
+    if (bound === undefined) {
+      const koffi = loadKoffi();
+      const handle = koffi.load(null);
+      bound = bind({ func: handle.func.bind(handle), address: koffi.address, errno: koffi.errno });
+    }
+    return bound;
+  };
+}
+
+function loadKoffi(): typeof import('koffi') {
+  return createRequire(import.meta.url)('koffi');
 }
 
 type Bound<T> = { usable: true; functions: T } | { usable: false; reason: string };
