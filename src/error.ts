@@ -53,6 +53,11 @@ export class LifeboatError extends Error {
   }
 }
 
+/** One line of an error and what to do: "there is no x; apt install x". */
+export function withHint({ message, hint }: { message: string; hint: string | undefined }): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
+}
+
 /**
  * Gives a system call's failure its class and its words: `fromSystem(e, 'write', '/mnt/nas/x.zst', 4096)`.
  * @param action what was attempted, as an infinitive: "open", "read", "write"

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { durationMs } from '../config/duration.js';
 import type { Config } from '../config/schema.js';
+import { withHint } from '../error.js';
 import type { Alert, AlertFacts } from '../metrics/alert.js';
 import { alertMessage } from '../metrics/alert-words.js';
 import { findAlerts } from '../metrics/alerts.js';
@@ -48,7 +49,7 @@ export async function tellAlerts(config: Config, { timeoutMs, warn }: AlertDutyO
   }
   const { title, text } = alertMessage(news.tell, news.over);
   const failures = await notify(targets, { event: 'warning', host: hostname(), title, text }, { timeoutMs });
-  for (const { message, hint } of failures) warn(hint === undefined ? message : `${message}; ${hint}`);
+  for (const failure of failures) warn(withHint(failure));
   const wanting = targets.filter((target) => 'on' in target && target.on.includes('warning')).length;
   if (failures.length < wanting) writeTold(directory, news.told);
   return news.tell;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { ReadConfig } from '../config/read-config.js';
+import { withHint } from '../error.js';
 import { appendHistory } from '../metrics/history.js';
 import { notify, type RunEvent } from '../notify/index.js';
 import type { DutyOptions } from '../sets/boot-duty.js';
@@ -26,8 +27,7 @@ export function bootOutlets({ config, exists }: ReadConfig, { wantsNotify, warn 
   const runId = randomUUID();
   return {
     async tell(event, limitMs) {
-      for (const { message, hint } of await notify(targets, event, { timeoutMs: limitMs, runId }))
-        warn(hint === undefined ? message : `${message}; ${hint}`);
+      for (const failure of await notify(targets, event, { timeoutMs: limitMs, runId })) warn(withHint(failure));
       if (!exists || !wantsNotify || !hasEnded(event)) return;
       try {
         await tellAlerts(config, { timeoutMs: limitMs, warn });

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, withHint } from '../error.js';
 import { hooksDirectory } from './config-path.js';
 import type { Config } from './schema.js';
 import { requireTrusted } from './trusted-file.js';
@@ -55,7 +55,7 @@ function distrustOf(path: string): string | undefined {
     return undefined;
   } catch (error) {
     if (!(error instanceof LifeboatError)) throw error;
-    return error.hint === undefined ? error.message : `${error.message}; ${error.hint}`;
+    return withHint(error);
   }
 }
 

@@ -3,7 +3,7 @@ import { adviceOn } from '../config/advice.js';
 import { configPath } from '../config/config-path.js';
 import { readConfig } from '../config/read-config.js';
 import type { Config } from '../config/schema.js';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, withHint } from '../error.js';
 import { withTimeLimit } from '../host/time-limit.js';
 import { findSets } from './find-sets.js';
 import { requireMount } from './require-mount.js';
@@ -40,7 +40,7 @@ export async function examineSchedule(signal: AbortSignal, root = '', path = con
       await act();
     } catch (error) {
       if (!(error instanceof LifeboatError)) throw error;
-      schedule.problems.push(error.hint === undefined ? error.message : `${error.message}; ${error.hint}`);
+      schedule.problems.push(withHint(error));
     }
   };
   let config: Config | undefined;
