@@ -25,10 +25,10 @@ export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
 
 export interface ErrorFacts {
   /** What to type or do next, one sentence. */
-  hint?: string;
+  hint?: string | undefined;
   cause?: unknown;
   /** Where in the source, image or target, in bytes. */
-  offset?: number;
+  offset?: number | undefined;
 }
 
 /**
@@ -70,7 +70,7 @@ export function fromSystem(error: unknown, action: string, path: string, offset?
     error instanceof Error
       ? error.message.replace(/, (open|read|write|lstat|stat|rename|unlink).*$/, '')
       : String(error);
-  const facts: ErrorFacts = { cause: error, ...(offset === undefined ? {} : { offset }) };
+  const facts: ErrorFacts = { cause: error, offset };
   const message = `Cannot ${action} "${path}"${where}: ${why}`;
   switch (errno) {
     case 'ENOSPC':

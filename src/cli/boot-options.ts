@@ -93,6 +93,6 @@ function keepOf(text: string): KeepOptions {
   } catch (error) {
     if (!(error instanceof LifeboatError)) throw error;
     const { message, hint } = error;
-    throw new LifeboatError('USAGE', `--prune-backups ${message}`, hint === undefined ? {} : { hint });
+    throw new LifeboatError('USAGE', `--prune-backups ${message}`, { hint });
   }
 }

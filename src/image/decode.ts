@@ -99,7 +99,7 @@ function nameDamage(provider: FrameProvider, path: string): FrameProvider {
         if (!(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
         const { message, offset } = error;
         throw new LifeboatError('DAMAGE', `"${path}" is damaged: ${message}`, {
-          ...(offset === undefined ? {} : { offset }),
+          offset,
           hint: SALVAGE_HINT,
           cause: error,
         });

@@ -76,7 +76,7 @@ export async function openImageFile(path: string, options: OpenOptions): Promise
     if (!(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
     throw new LifeboatError('DAMAGE', `"${path}" is no image that can be read: ${error.message}`, {
       cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      hint: error.hint,
     });
   }
 }

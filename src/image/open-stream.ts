@@ -22,11 +22,7 @@ export async function openImageStream(fd: number, path: string, options: OpenOpt
   const name = options.raw ? 'none' : codecOfHead(head);
   if (name === undefined) {
     const { message, hint } = unknownData();
-    throw new LifeboatError(
-      'DAMAGE',
-      `${path} is no image that can be read: ${message}`,
-      hint === undefined ? {} : { hint },
-    );
+    throw new LifeboatError('DAMAGE', `${path} is no image that can be read: ${message}`, { hint });
   }
   const codec = codecByName(name);
   const container = containerOf(name);

@@ -95,8 +95,7 @@ export async function waitForDisk(disk: string, wait: LockWait): Promise<DiskLoc
 }
 
 function stillBusy({ message, hint }: LifeboatError, waitMs: number): LifeboatError {
-  const words = `${message}, still after ${inMinutes(waitMs)}`;
-  return new LifeboatError('BUSY', words, hint === undefined ? {} : { hint });
+  return new LifeboatError('BUSY', `${message}, still after ${inMinutes(waitMs)}`, { hint });
 }
 
 function inMinutes(ms: number): string {

@@ -18,10 +18,7 @@ export function sendError(error: unknown): SentError {
 export function receiveError({ message, stack, lifeboat }: SentError): Error {
   if (lifeboat !== undefined) {
     const { code, hint, offset } = lifeboat;
-    return new LifeboatError(code, message, {
-      ...(hint === undefined ? {} : { hint }),
-      ...(offset === undefined ? {} : { offset }),
-    });
+    return new LifeboatError(code, message, { hint, offset });
   }
   const error = new Error(message);
   if (stack !== undefined) error.stack = stack;

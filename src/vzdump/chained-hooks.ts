@@ -126,6 +126,5 @@ function isExecutableFile(path: string): boolean {
 function namingHook(path: string, error: unknown): unknown {
   if (!(error instanceof LifeboatError) || error.message.includes(`"${path}"`)) return error;
   const { code, message, hint } = error;
-  const facts = { cause: error, ...(hint === undefined ? {} : { hint }) };
-  return new LifeboatError(code, `Cannot run the hook "${path}": ${message}`, facts);
+  return new LifeboatError(code, `Cannot run the hook "${path}": ${message}`, { cause: error, hint });
 }
