@@ -53,6 +53,11 @@ export class LifeboatError extends Error {
   }
 }
 
+/** The words of what was thrown, whatever that was. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** One line of an error and what to do: "there is no x; apt install x". */
 export function withHint({ message, hint }: { message: string; hint: string | undefined }): string {
   return hint === undefined ? message : `${message}; ${hint}`;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { ReadConfig } from '../config/read-config.js';
-import { withHint } from '../error.js';
+import { messageOf, withHint } from '../error.js';
 import { appendHistory } from '../metrics/history.js';
 import { notify, type RunEvent } from '../notify/index.js';
 import type { DutyOptions } from '../sets/boot-duty.js';
@@ -32,7 +32,7 @@ export function bootOutlets({ config, exists }: ReadConfig, { wantsNotify, warn 
       try {
         await tellAlerts(config, { timeoutMs: limitMs, warn });
       } catch (error) {
-        warn(`alerts were not told: ${error instanceof Error ? error.message : String(error)}`);
+        warn(`alerts were not told: ${messageOf(error)}`);
       }
     },
     async record(row) {

@@ -1,3 +1,4 @@
+import { messageOf } from '../error.js';
 import type { Prediction } from '../metrics/recovery-time.js';
 import type { RecoveryFacts } from '../sets/recovery-facts.js';
 
@@ -19,7 +20,7 @@ export async function loadPredictor(detail: (text: string) => void): Promise<Pre
     const { predictRestore } = await import('../metrics/recovery-time.js');
     return (facts) => (facts === undefined ? undefined : predictRestore(facts, calibration, restored));
   } catch (error) {
-    detail(`no time of recovery is predicted: ${error instanceof Error ? error.message : String(error)}`);
+    detail(`no time of recovery is predicted: ${messageOf(error)}`);
     return () => undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, messageOf } from '../error.js';
 import { processorTimeMs } from '../image/processor-time.js';
 import type { HistoryRow } from '../metrics/history.js';
 import type { Face } from './face.js';
@@ -59,6 +59,6 @@ async function keep(row: HistoryRow | undefined, face: Pick<Face, 'detail'>): Pr
     const { appendHistory } = await import('../metrics/history.js');
     await appendHistory(config.history.directory, row);
   } catch (error) {
-    face.detail(`the history has no row of this run: ${error instanceof Error ? error.message : String(error)}`);
+    face.detail(`the history has no row of this run: ${messageOf(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { XXHashAPI } from 'xxhash-wasm';
+import { messageOf } from '../error.js';
 import { cannotEncode, damaged, endsEarly, holdsTooMuch, trailingBytes } from '../native/frame-error.js';
 import type { Decoder, Encoder, StreamDecoder } from './codec.js';
 import { LZ4_HEADER_BYTES, LZ4_MAGIC, LZ4_STORED, lz4HeaderRest, parseLz4Header, writeLz4Header } from './lz4-frame.js';
@@ -136,6 +137,6 @@ function decodeBlock(block: Buffer, maxBytes: number, window: Buffer, decode: Lz
   try {
     return window.length > 0 ? decode(prefixed, window) : decode(prefixed);
   } catch (error) {
-    throw damaged('lz4', error instanceof Error ? error.message : String(error));
+    throw damaged('lz4', messageOf(error));
   }
 }

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, messageOf } from '../error.js';
 import { cannotEncode, damaged, holdsTooMuch, trailingBytes } from '../native/frame-error.js';
 import type { Decoder, Encoder, StreamDecoder } from './codec.js';
 import { walkFrame } from './frame-walk.js';
@@ -76,7 +76,7 @@ async function decompressFrame(frame: Buffer, { windowBytes, contentBytes, bound
   try {
     plain = await loadZstdPackage().decompress(frame);
   } catch (error) {
-    throw damaged('zstd', error instanceof Error ? error.message : String(error));
+    throw damaged('zstd', messageOf(error));
   }
   if (contentBytes !== undefined && plain.length !== contentBytes) throw damaged('zstd', 'wrong content size');
   return plain;

@@ -4,7 +4,7 @@ import { KERNEL, nodePath } from '../device/block-tree.js';
 import { runCommand } from '../device/command.js';
 import { devicesOf } from '../device/mount-devices.js';
 import { readMounts } from '../device/mounts.js';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, messageOf } from '../error.js';
 import { type BlockDevice, isEfiSystem, readBlockDevices } from './block-devices.js';
 import { type Cluster, parseCorosync } from './corosync.js';
 import { type EfiEntries, parseEfiEntries } from './efi-entries.js';
@@ -69,7 +69,7 @@ export async function readHostFacts(signal: AbortSignal): Promise<HostFacts> {
       return await withTimeLimit(LIMIT_MS, signal, read);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      gaps.push({ what, reason: error instanceof Error ? error.message : String(error) });
+      gaps.push({ what, reason: messageOf(error) });
       return otherwise;
     }
   };

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { LibraryHandle } from 'koffi';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, messageOf } from '../error.js';
 
 /** A C pointer as koffi gives it; 0n and null are both NULL. */
 export type Pointer = bigint | null;
@@ -48,7 +48,7 @@ function load(sonames: readonly string[]): LoadResult {
         library: { func: handle.func.bind(handle), address: koffi.address, text: (at) => koffi.decode.string(at) },
       };
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      reason = messageOf(error);
     }
   }
   return { library: undefined, reason };
@@ -104,6 +104,6 @@ function tryBind<T>(soname: string, bind: (library: Library) => T): Bound<T> {
     return { usable: true, functions: bind(result.library) };
   } catch (error) {
     // An old version without one of the functions is as good as none.
-    return { usable: false, reason: error instanceof Error ? error.message : String(error) };
+    return { usable: false, reason: messageOf(error) };
   }
 }

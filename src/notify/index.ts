@@ -1,4 +1,4 @@
-import { LifeboatError } from '../error.js';
+import { LifeboatError, messageOf } from '../error.js';
 import { oneLine } from './message.js';
 import type { RunEvent } from './run-event.js';
 import { sendHttp } from './send-http.js';
@@ -100,8 +100,7 @@ async function attempt(
 
 function failureOf({ type }: NotifyTarget, error: unknown): NotifyFailure {
   if (error instanceof LifeboatError) return { type, message: oneLine(error.message), hint: error.hint };
-  const why = error instanceof Error ? error.message : String(error);
-  return { type, message: `Cannot notify by ${type}: ${oneLine(why)}`, hint: undefined };
+  return { type, message: `Cannot notify by ${type}: ${oneLine(messageOf(error))}`, hint: undefined };
 }
 
 /** Resolves some time after an abort; never if it is cancelled before. */

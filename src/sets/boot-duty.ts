@@ -2,7 +2,7 @@ import { constants, hostname } from 'node:os';
 import type { KeepOptions } from '../config/prune-backups.js';
 import type { BootDisk } from '../device/boot-disk.js';
 import { roundSize } from '../device/sizes.js';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, messageOf } from '../error.js';
 import { processorTimeMs } from '../image/processor-time.js';
 import { keepingReport, type RunReport } from '../image/report.js';
 import { timeInWords } from '../image/summary.js';
@@ -162,7 +162,7 @@ function exitStatusOf(error: unknown, signal: AbortSignal): number {
 
 function wordsOf(error: unknown): string[] {
   if (error instanceof LifeboatError) return error.hint === undefined ? [error.message] : [error.message, error.hint];
-  return [error instanceof Error ? error.message : String(error)];
+  return [messageOf(error)];
 }
 
 function textOf({ manifest, set }: BootResult): string {

@@ -6,7 +6,7 @@ import type { BootDisk, BootFinding } from '../device/boot-disk.js';
 import { readLvm } from '../device/lvm.js';
 import { sizeInWords } from '../device/sizes.js';
 import { refuseZfsRoot } from '../device/zfs-by-hand.js';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, messageOf } from '../error.js';
 import type { Manifest } from '../format/manifest.js';
 import { collectHostFiles, type HostFilesResult } from '../host/collect.js';
 import { readHostFacts } from '../host/host-facts.js';
@@ -346,7 +346,7 @@ async function keepKit({ to, signal }: BootOptions, report: RunReport): Promise<
     if (kit.isNew) report.detail(`rescue kit: ${kit.path}`);
   } catch (error) {
     signal.throwIfAborted();
-    report.warn(`no rescue kit beside the sets: ${error instanceof Error ? error.message : String(error)}`);
+    report.warn(`no rescue kit beside the sets: ${messageOf(error)}`);
   }
 }
 

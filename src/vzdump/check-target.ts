@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import type { BootDisk } from '../device/boot-disk.js';
-import { fromSystem, LifeboatError } from '../error.js';
+import { fromSystem, LifeboatError, messageOf } from '../error.js';
 import { withTimeLimit } from '../host/time-limit.js';
 import { requireMount } from '../sets/require-mount.js';
 import { checkRoom, estimateRoom } from '../sets/room.js';
@@ -74,6 +74,6 @@ function reasonOf(error: unknown): string {
     case 'EACCES':
       return 'it may not be written to';
     default:
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
   }
 }

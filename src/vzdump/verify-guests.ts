@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { roundSize } from '../device/sizes.js';
-import { LifeboatError } from '../error.js';
+import { LifeboatError, messageOf } from '../error.js';
 import type { RunReport } from '../image/report.js';
 import { timeInWords } from '../image/summary.js';
 import { verifyImage } from '../image/verify.js';
@@ -108,7 +108,7 @@ async function verifyOne(
   } catch (error) {
     signal.throwIfAborted();
     row.outcome = error instanceof LifeboatError && error.code === 'DAMAGE' ? 'damaged' : 'failed';
-    row.reason = error instanceof Error ? error.message : String(error);
+    row.reason = messageOf(error);
   }
   return row;
 }
