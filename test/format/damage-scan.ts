@@ -19,6 +19,7 @@ import { runImage } from '../../src/image/image.js';
 import { openImageStream } from '../../src/image/open-stream.js';
 import type { RunReport } from '../../src/image/report.js';
 import { verifyImage, verifyOpenImage } from '../../src/image/verify.js';
+import { imageOptions } from '../image/image-options.js';
 import { CHUNK_BYTES, THREE_CHUNKS } from './assemble.js';
 
 export const quiet: RunReport = { warn() {}, detail() {}, follow: () => () => undefined };
@@ -68,10 +69,9 @@ export async function withImage(codec: CodecName, plain: Buffer, body: (path: st
     const source = join(directory, 'source');
     const out = join(directory, 'image');
     writeFileSync(source, plain);
-    const options = { level: undefined, chunkBytes: CHUNK_BYTES, bwlimitKiBps: 0, ionice: undefined, verify: false };
-    const flags = { sha256: true, onReadError: 'fail' as const, force: false, dryRun: false };
-    const { engine, threads, signal } = common();
-    await runImage({ source, out, codec, ...options, ...flags, engine, threads, signal }, quiet);
+    const { engine, threads } = common();
+    const options = imageOptions({ source, out, codec, chunkBytes: CHUNK_BYTES, sha256: true, engine, threads });
+    await runImage(options, quiet);
     await body(out);
   } finally {
     rmSync(directory, { recursive: true });

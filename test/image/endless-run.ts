@@ -1,6 +1,7 @@
 import { ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { runImage } from '../../src/image/image.js';
+import { imageOptions } from './image-options.js';
 
 /**
  * A program of its own: images a source that goes on for longer than anybody waits, one file read over and over.
@@ -21,25 +22,7 @@ const extents = Array.from({ length: TIMES }, (_, at) => ({
 }));
 
 void runImage(
-  {
-    source: sparse,
-    out: '/dev/null',
-    codec: 'auto',
-    level: undefined,
-    engine: 'auto',
-    threads: 2,
-    chunkBytes: undefined,
-    bwlimitKiBps: 0,
-    ionice: undefined,
-    verify: false,
-    sha256: false,
-    onReadError: 'fail',
-    force: false,
-    dryRun: false,
-    yields: true,
-    known: { extents, consistency: 'still' },
-    signal: new AbortController().signal,
-  },
+  imageOptions({ source: sparse, out: '/dev/null', yields: true, known: { extents, consistency: 'still' } }),
   {
     warn: (text) => void process.stderr.write(`${text}\n`),
     detail: (text) => void process.stderr.write(`${text}\n`),

@@ -5,33 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openSource } from '../../src/device/source.js';
-import type { ImageOptions } from '../../src/image/image-options.js';
 import { codecsFor, planRun } from '../../src/image/plan-run.js';
 import { sampleIncompressible, sampleOffsets } from '../../src/image/sample-source.js';
 import { BUILT_IN_CALIBRATION } from '../../src/policy/calibration.js';
+import { imageOptions } from './image-options.js';
 
 const MIB = 1024 ** 2;
-const { signal } = new AbortController();
-
-const options = (more: Partial<ImageOptions>): ImageOptions => ({
-  source: 'disk',
-  out: 'disk.img.zst',
-  codec: 'auto',
-  level: undefined,
-  engine: 'auto',
-  threads: 2,
-  chunkBytes: undefined,
-  bwlimitKiBps: 0,
-  ionice: undefined,
-  verify: false,
-  sha256: false,
-  onReadError: 'fail',
-  force: false,
-  dryRun: false,
-  signal,
-  ...more,
-});
-
 async function sourceOf(t: TestContext, bytes: Buffer, sizeBytes = bytes.length) {
   const directory = mkdtempSync(join(tmpdir(), 'lifeboat-plan-'));
   t.after(() => rmSync(directory, { recursive: true }));
@@ -56,20 +35,20 @@ test("a file's name says what its codec is, a pipe's is zstd, of others the load
 });
 
 test('a codec that was named, and a level, stay what they are', async () => {
-  const plain = await planRun(options({ codec: 'gzip', level: 9 }), undefined);
+  const plain = await planRun(imageOptions({ codec: 'gzip', level: 9 }), undefined);
   assert.deepEqual([plain.codec.name, plain.level, plain.choice], ['gzip', 9, undefined]);
-  const leveled = await planRun(options({ level: 7 }), undefined);
+  const leveled = await planRun(imageOptions({ level: 7 }), undefined);
   assert.deepEqual([leveled.codec.name, leveled.level, leveled.choice], ['zstd', 7, undefined]);
-  const other = await planRun(options({ out: 'x.gz' }), undefined);
+  const other = await planRun(imageOptions({ out: 'x.gz' }), undefined);
   assert.deepEqual([other.codec.name, other.choice], ['gzip', undefined]);
 });
 
 test('a small source is zstd 3 whatever the host is at, and its kind is heeded', async (t) => {
   const source = await sourceOf(t, randomBytes(MIB));
-  const plan = await planRun(options({ out: 'image' }), source);
+  const plan = await planRun(imageOptions({ out: 'image' }), source);
   assert.deepEqual([plan.codec.name, plan.level, plan.chunkBytes], ['zstd', 3, 8 * MIB]);
   const wishes = { priority: 'balanced', kind: 'logs', endAtMs: undefined } as const;
-  assert.equal((await planRun(options({ out: 'image', wishes }), source)).level, 9);
+  assert.equal((await planRun(imageOptions({ out: 'image', wishes }), source)).level, 9);
 });
 
 test('what was learned before is used: with a target known to be slow the level is higher', async (t) => {
@@ -78,7 +57,7 @@ test('what was learned before is used: with a target known to be slow the level 
     calibration: { ...BUILT_IN_CALIBRATION, writeBytesPerSecond: 20e6 },
     pastRuns: [],
   });
-  const { level, choice } = await planRun(options({ knowledge }), source);
+  const { level, choice } = await planRun(imageOptions({ knowledge }), source);
   assert.ok(level > 3, `level ${level}`);
   assert.match(choice?.reasons.join() ?? '', /write 20 MB\/s/);
 });

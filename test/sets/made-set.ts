@@ -15,6 +15,7 @@ import type { RunReport } from '../../src/image/report.js';
 import { encodeSetManifest, type SetManifest } from '../../src/sets/set-manifest.js';
 import { encodeSums, sumsOf } from '../../src/sets/sums.js';
 import { MIB } from '../cli/program.js';
+import { imageOptions } from '../image/image-options.js';
 
 const ENV = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 const programs = await Promise.all(
@@ -80,23 +81,7 @@ export async function makeSet(base: string, plan = PLAN, changes: Partial<SetMan
   mkdirSync(join(set, 'host'), { recursive: true });
   const image = 'boot-disk.img.zst';
   await runImage(
-    {
-      source: disk,
-      out: join(set, image),
-      codec: 'zstd',
-      level: undefined,
-      engine: 'auto',
-      threads: 1,
-      chunkBytes: undefined,
-      bwlimitKiBps: 0,
-      ionice: undefined,
-      verify: false,
-      sha256: true,
-      onReadError: 'fail',
-      force: false,
-      dryRun: false,
-      signal: new AbortController().signal,
-    },
+    imageOptions({ source: disk, out: join(set, image), codec: 'zstd', threads: 1, sha256: true }),
     silent,
   );
   writeFileSync(join(set, 'RECOVERY.md'), 'How to come back.\n');
