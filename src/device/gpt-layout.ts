@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
 
 /** Where things stand in a GUID partition table. UEFI 2.10, section 5.3; numbers are little-endian, LBAs 64 bits. */
-export const GPT_SIGNATURE = 'EFI PART';
-export const LEAST_GPT_HEADER_BYTES = 92;
-export const LEAST_GPT_ENTRY_BYTES = 128;
+const SIGNATURE = 'EFI PART';
+const LEAST_HEADER_BYTES = 92;
+const LEAST_ENTRY_BYTES = 128;
 
 /** Offsets in the header. */
 export const GPT_HEADER = {
@@ -29,6 +29,64 @@ export function gptHeaderCrc(header: Buffer, headerBytes: number): number {
   return crc32(bytes);
 }
 
-export function isUnusedGptEntry(entry: Buffer): boolean {
-  return entry.subarray(GPT_ENTRY.type, GPT_ENTRY.uuid).every((byte) => byte === 0);
+/** What a header says. An LBA beyond 2^53 is not exact: whoever compares it with the disk's size refuses it. */
+export interface GptHeader {
+  alternateLba: number;
+  firstUsableLba: number;
+  lastUsableLba: number;
+  arrayLba: number;
+  entryCount: number;
+  entryBytes: number;
+  arrayCrc: number;
+}
+
+/**
+ * @param sector the whole of it, which is read from `lba`
+ * @returns the header, proven by its checksum; what is wrong with it; undefined where there is none
+ */
+export function parseGptHeader(sector: Buffer, lba: number): GptHeader | string | undefined {
+  if (sector.toString('latin1', 0, SIGNATURE.length) !== SIGNATURE) return undefined;
+  const headerBytes = sector.readUInt32LE(GPT_HEADER.headerBytes);
+  if (headerBytes < LEAST_HEADER_BYTES || headerBytes > sector.length) return `its header has ${headerBytes} bytes`;
+  if (gptHeaderCrc(sector, headerBytes) !== sector.readUInt32LE(GPT_HEADER.headerCrc))
+    return "its header's checksum is wrong";
+  const myLba = lbaAt(sector, GPT_HEADER.myLba);
+  if (myLba !== lba) return `its header says that it is at sector ${myLba}`;
+  const entryBytes = sector.readUInt32LE(GPT_HEADER.entryBytes);
+  if (entryBytes < LEAST_ENTRY_BYTES || entryBytes % 8 !== 0) return `its entries have ${entryBytes} bytes`;
+  return {
+    alternateLba: lbaAt(sector, GPT_HEADER.alternateLba),
+    firstUsableLba: lbaAt(sector, GPT_HEADER.firstUsableLba),
+    lastUsableLba: lbaAt(sector, GPT_HEADER.lastUsableLba),
+    arrayLba: lbaAt(sector, GPT_HEADER.arrayLba),
+    entryCount: sector.readUInt32LE(GPT_HEADER.entryCount),
+    entryBytes,
+    arrayCrc: sector.readUInt32LE(GPT_HEADER.arrayCrc),
+  };
+}
+
+export interface UsedGptEntry {
+  /** As in /dev/sda3. */
+  number: number;
+  firstLba: number;
+  /** The last sector that belongs to it. */
+  lastLba: number;
+  bytes: Buffer;
+}
+
+/** @param array whole entries, and nothing behind them */
+export function usedGptEntries(array: Buffer, entryBytes: number): UsedGptEntry[] {
+  return Array.from({ length: array.length / entryBytes }, (_, index) => {
+    const bytes = array.subarray(index * entryBytes, (index + 1) * entryBytes);
+    return {
+      number: index + 1,
+      firstLba: lbaAt(bytes, GPT_ENTRY.firstLba),
+      lastLba: lbaAt(bytes, GPT_ENTRY.lastLba),
+      bytes,
+    };
+  }).filter(({ bytes }) => bytes.subarray(GPT_ENTRY.type, GPT_ENTRY.uuid).some((byte) => byte !== 0));
+}
+
+function lbaAt(bytes: Buffer, at: number): number {
+  return Number(bytes.readBigUInt64LE(at));
 }

@@ -3,11 +3,10 @@ import { LifeboatError } from '../error.js';
 import {
   GPT_ENTRY,
   GPT_HEADER,
-  GPT_SIGNATURE,
   gptHeaderCrc,
-  isUnusedGptEntry,
-  LEAST_GPT_ENTRY_BYTES,
-  LEAST_GPT_HEADER_BYTES,
+  parseGptHeader,
+  type UsedGptEntry,
+  usedGptEntries,
 } from './gpt-layout.js';
 import type { ReadRange } from './partition-table.js';
 import { sizeInWords } from './sizes.js';
@@ -17,14 +16,6 @@ import { sizeInWords } from './sizes.js';
  * by `sgdisk -e`, for the rescue system on which it is needed may not have that.
  * Format: UEFI 2.10, sections 5.2.3 and 5.3. Numbers are little-endian, an LBA counts logical sectors.
  */
-
-export interface GptEntry {
-  /** As in /dev/sda3. */
-  number: number;
-  firstLba: number;
-  /** The last sector that belongs to it. */
-  lastLba: number;
-}
 
 /** The primary table of a disk, proven by its checksums. */
 export interface Gpt {
@@ -37,7 +28,7 @@ export interface Gpt {
   /** Where the backup's header is. */
   alternateLba: number;
   lastUsableLba: number;
-  entries: GptEntry[];
+  entries: Omit<UsedGptEntry, 'bytes'>[];
 }
 
 export interface GptMove {
@@ -50,6 +41,8 @@ const PRIMARY_LBA = 1;
 /** A table has 128 entries; this many take 512 KiB. */
 const MOST_ENTRIES = 4096;
 const MOST_ENTRY_BYTES = 4096;
+/** In bytes it must stay a number that JavaScript counts exactly. */
+const MOST_LBA = Number.MAX_SAFE_INTEGER / 4096;
 
 /**
  * Reads the primary table.
@@ -61,37 +54,24 @@ export async function readGpt(read: ReadRange, sectorBytes: number): Promise<Gpt
   const start = await read(0, 2 * sectorBytes);
   const mbr = start.subarray(0, sectorBytes);
   const header = start.subarray(sectorBytes);
-  if (header.toString('latin1', 0, GPT_SIGNATURE.length) !== GPT_SIGNATURE) return undefined;
-  const headerBytes = header.readUInt32LE(GPT_HEADER.headerBytes);
-  if (headerBytes < LEAST_GPT_HEADER_BYTES || headerBytes > sectorBytes)
-    throw damaged(`a header of ${headerBytes} bytes`);
-  if (gptHeaderCrc(header, headerBytes) !== header.readUInt32LE(GPT_HEADER.headerCrc))
-    throw damaged('a wrong header checksum');
-  const myLba = readLba(header, GPT_HEADER.myLba);
-  if (myLba !== PRIMARY_LBA) throw damaged(`a header for sector ${myLba} in sector ${PRIMARY_LBA}`);
-  const entryCount = header.readUInt32LE(GPT_HEADER.entryCount);
-  const entryBytes = header.readUInt32LE(GPT_HEADER.entryBytes);
-  const entryFits = entryBytes >= LEAST_GPT_ENTRY_BYTES && entryBytes <= MOST_ENTRY_BYTES && entryBytes % 8 === 0;
-  if (!entryFits || entryCount === 0 || entryCount > MOST_ENTRIES)
-    throw damaged(`${entryCount} entries of ${entryBytes} bytes`);
-
-  const arrayLba = readLba(header, GPT_HEADER.arrayLba);
+  const says = parseGptHeader(header, PRIMARY_LBA);
+  if (says === undefined) return undefined;
+  if (typeof says === 'string') throw damaged(says);
+  const { entryCount, entryBytes, arrayLba, firstUsableLba, lastUsableLba, alternateLba } = says;
+  if (entryBytes > MOST_ENTRY_BYTES || entryCount === 0 || entryCount > MOST_ENTRIES)
+    throw damaged(`it has ${entryCount} entries of ${entryBytes} bytes`);
   const arraySectors = Math.ceil((entryCount * entryBytes) / sectorBytes);
-  const firstUsableLba = readLba(header, GPT_HEADER.firstUsableLba);
-  const lastUsableLba = readLba(header, GPT_HEADER.lastUsableLba);
-  const alternateLba = readLba(header, GPT_HEADER.alternateLba);
   if (arrayLba <= PRIMARY_LBA || arrayLba + arraySectors > firstUsableLba)
-    throw damaged(`entries in sector ${arrayLba}, where partitions may begin in sector ${firstUsableLba}`);
-  if (lastUsableLba < firstUsableLba || alternateLba <= lastUsableLba)
-    throw damaged(`partitions up to sector ${lastUsableLba}, and its backup in sector ${alternateLba}`);
+    throw damaged(`it has entries in sector ${arrayLba}, where partitions may begin in sector ${firstUsableLba}`);
+  if (lastUsableLba < firstUsableLba || alternateLba <= lastUsableLba || alternateLba > MOST_LBA)
+    throw damaged(`it has partitions up to sector ${lastUsableLba}, and its backup in sector ${alternateLba}`);
   const array = await read(arrayLba * sectorBytes, arraySectors * sectorBytes);
   const entriesBytes = array.subarray(0, entryCount * entryBytes);
-  if (crc32(entriesBytes) !== header.readUInt32LE(GPT_HEADER.arrayCrc))
-    throw damaged('a wrong checksum of its entries');
-  const entries = entriesOf(entriesBytes, entryBytes);
+  if (crc32(entriesBytes) !== says.arrayCrc) throw damaged('it has a wrong checksum of its entries');
+  const entries = usedGptEntries(entriesBytes, entryBytes);
   for (const { number, firstLba, lastLba } of entries) {
     if (firstLba < firstUsableLba || lastLba < firstLba || lastLba > lastUsableLba)
-      throw damaged(`partition ${number} from sector ${firstLba} to ${lastLba}`);
+      throw damaged(`it has partition ${number} from sector ${firstLba} to ${lastLba}`);
   }
   return { sectorBytes, mbr, header, array, arrayLba, alternateLba, lastUsableLba, entries };
 }
@@ -155,16 +135,6 @@ export function planGptMove(gpt: Gpt, sizeBytes: number, shortened: ReadonlyMap<
   return { writes, lastUsableLba };
 }
 
-function entriesOf(entries: Buffer, entryBytes: number): GptEntry[] {
-  const found: GptEntry[] = [];
-  for (let number = 1; number * entryBytes <= entries.length; number++) {
-    const entry = entries.subarray((number - 1) * entryBytes, number * entryBytes);
-    if (isUnusedGptEntry(entry)) continue;
-    found.push({ number, firstLba: readLba(entry, GPT_ENTRY.firstLba), lastLba: readLba(entry, GPT_ENTRY.lastLba) });
-  }
-  return found;
-}
-
 function shorten(gpt: Gpt, shortened: ReadonlyMap<number, number>): Buffer {
   const array = Buffer.from(gpt.array);
   const entryBytes = gpt.header.readUInt32LE(GPT_HEADER.entryBytes);
@@ -214,15 +184,8 @@ function protectiveMbr(mbr: Buffer, lastLba: number): Buffer {
   return changed;
 }
 
-function readLba(bytes: Buffer, at: number): number {
-  const lba = bytes.readBigUInt64LE(at);
-  // In bytes it must stay a number that JavaScript counts exactly.
-  if (lba > BigInt(Number.MAX_SAFE_INTEGER) / 4096n) throw damaged(`a sector number of ${lba}`);
-  return Number(lba);
-}
-
 function damaged(what: string): LifeboatError {
-  return new LifeboatError('DAMAGE', `The GUID partition table is not whole: it has ${what}`, {
+  return new LifeboatError('DAMAGE', `The GUID partition table is not whole: ${what}`, {
     hint: 'sgdisk -v DISK tells more; gdisk repairs it from its backup',
   });
 }

@@ -1,14 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { LifeboatError } from '../error.js';
-import {
-  GPT_ENTRY,
-  GPT_HEADER,
-  GPT_SIGNATURE,
-  gptHeaderCrc,
-  isUnusedGptEntry,
-  LEAST_GPT_ENTRY_BYTES,
-  LEAST_GPT_HEADER_BYTES,
-} from './gpt-layout.js';
+import { GPT_ENTRY, type GptHeader, parseGptHeader, usedGptEntries } from './gpt-layout.js';
 import { type EntryPlace, mbrPartitions, readMbr } from './mbr.js';
 
 export interface Partition {
@@ -90,19 +82,14 @@ export async function readPartitionTable(
   return { scheme: 'mbr', sectorBytes, partitions, metadata };
 }
 
-interface GptHeader {
-  lba: number;
-  alternateLba: number;
-  firstUsable: number;
-  lastUsable: number;
-  arrayLba: number;
-  entryBytes: number;
+/** A copy of the table, proven by both its checksums. */
+interface GptCopy extends GptHeader {
   array: Buffer;
 }
 
 async function readGpt(read: ReadRange, sizeBytes: number, sectorBytes: number): Promise<PartitionTable> {
   const lastLba = Math.floor(sizeBytes / sectorBytes) - 1;
-  const at = (lba: number) => gptHeader(read, lba, lastLba, sectorBytes);
+  const at = (lba: number) => gptCopy(read, lba, lastLba, sectorBytes);
   const primary = await at(1);
   const backupLba = typeof primary === 'string' ? lastLba : primary.alternateLba;
   const backup = await at(backupLba);
@@ -111,7 +98,7 @@ async function readGpt(read: ReadRange, sizeBytes: number, sectorBytes: number):
     throw broken(`the GPT is damaged: ${primary}; and its backup at sector ${backupLba}: ${header}`);
   const partitions = gptPartitions(header, sectorBytes);
   checkPlaces(partitions, sizeBytes);
-  const arrayOf = ({ arrayLba, array }: GptHeader) => ({ offset: arrayLba * sectorBytes, length: array.length });
+  const arrayOf = ({ arrayLba, array }: GptCopy) => ({ offset: arrayLba * sectorBytes, length: array.length });
   const tables = [primary, backup].flatMap((copy) => (typeof copy === 'string' ? [] : [arrayOf(copy)]));
   // A broken backup is saved as it is, where it should be: its array lies before it. On a disk that has grown, it is not
   // at the end; what firmware or a tool left there is kept too.
@@ -123,72 +110,44 @@ async function readGpt(read: ReadRange, sizeBytes: number, sectorBytes: number):
   return { scheme: 'gpt', sectorBytes, partitions, metadata };
 }
 
-/** A header and its array, with both checksums right, or what is wrong. */
-async function gptHeader(
-  read: ReadRange,
-  lba: number,
-  lastLba: number,
-  sectorBytes: number,
-): Promise<GptHeader | string> {
+/** The copy whose header is at `lba`, or what is wrong with it. */
+async function gptCopy(read: ReadRange, lba: number, lastLba: number, sectorBytes: number): Promise<GptCopy | string> {
   if (lba < 1 || lba > lastLba) return 'it lies beyond the end of the disk';
-  const sector = await read(lba * sectorBytes, sectorBytes);
-  if (sector.toString('latin1', 0, GPT_SIGNATURE.length) !== GPT_SIGNATURE) return 'there is no header';
-  const headerBytes = sector.readUInt32LE(GPT_HEADER.headerBytes);
-  if (headerBytes < LEAST_GPT_HEADER_BYTES || headerBytes > sectorBytes) return `its header has ${headerBytes} bytes`;
-  if (gptHeaderCrc(sector, headerBytes) !== sector.readUInt32LE(GPT_HEADER.headerCrc))
-    return "its header's checksum is wrong";
-  const ownLba = lbaAt(sector, GPT_HEADER.myLba);
-  const arrayLba = lbaAt(sector, GPT_HEADER.arrayLba);
-  const entries = sector.readUInt32LE(GPT_HEADER.entryCount);
-  const entryBytes = sector.readUInt32LE(GPT_HEADER.entryBytes);
-  if (ownLba !== lba) return `its header says that it is at sector ${ownLba}`;
-  if (entryBytes < LEAST_GPT_ENTRY_BYTES || entryBytes % 8 !== 0) return `its entries have ${entryBytes} bytes`;
-  const arrayBytes = entries * entryBytes;
-  if (arrayBytes > LARGEST_ARRAY_BYTES) return `it has ${entries} entries`;
+  const header = parseGptHeader(await read(lba * sectorBytes, sectorBytes), lba);
+  if (header === undefined) return 'there is no header';
+  if (typeof header === 'string') return header;
+  const { entryCount, entryBytes, arrayLba } = header;
+  const arrayBytes = entryCount * entryBytes;
+  if (arrayBytes > LARGEST_ARRAY_BYTES) return `it has ${entryCount} entries`;
   if (arrayLba < 2 || arrayLba * sectorBytes + arrayBytes > (lastLba + 1) * sectorBytes)
     return 'its entries lie beyond the end of the disk';
   const sectors = Math.ceil(arrayBytes / sectorBytes);
   const array = (await read(arrayLba * sectorBytes, sectors * sectorBytes)).subarray(0, arrayBytes);
-  if (crc32(array) !== sector.readUInt32LE(GPT_HEADER.arrayCrc)) return "its entries' checksum is wrong";
-  return {
-    lba,
-    alternateLba: lbaAt(sector, GPT_HEADER.alternateLba),
-    firstUsable: lbaAt(sector, GPT_HEADER.firstUsableLba),
-    lastUsable: lbaAt(sector, GPT_HEADER.lastUsableLba),
-    arrayLba,
-    entryBytes,
-    array,
-  };
+  if (crc32(array) !== header.arrayCrc) return "its entries' checksum is wrong";
+  return { ...header, array };
 }
 
-/** Beyond 2^53 nothing is on any disk; whoever compares it with the disk's size refuses it. */
-function lbaAt(bytes: Buffer, at: number): number {
-  return Number(bytes.readBigUInt64LE(at));
-}
-
-function gptPartitions({ array, entryBytes, firstUsable, lastUsable }: GptHeader, sectorBytes: number): Partition[] {
-  const partitions: Partition[] = [];
-  for (let at = 0; at + entryBytes <= array.length; at += entryBytes) {
-    const entry = array.subarray(at, at + entryBytes);
-    if (isUnusedGptEntry(entry)) continue;
-    const number = at / entryBytes + 1;
-    const [first, last] = [lbaAt(entry, GPT_ENTRY.firstLba), lbaAt(entry, GPT_ENTRY.lastLba)];
-    if (first < firstUsable || last > lastUsable || last < first)
+function gptPartitions(
+  { array, entryBytes, firstUsableLba, lastUsableLba }: GptCopy,
+  sectorBytes: number,
+): Partition[] {
+  return usedGptEntries(array, entryBytes).map(({ number, firstLba, lastLba, bytes }) => {
+    if (firstLba < firstUsableLba || lastLba > lastUsableLba || lastLba < firstLba)
       throw broken(
-        `partition ${number} is from sector ${first} to ${last}, which is not between ${firstUsable} and ${lastUsable}`,
+        `partition ${number} is from sector ${firstLba} to ${lastLba}, ` +
+          `which is not between ${firstUsableLba} and ${lastUsableLba}`,
       );
-    const type = guidAt(entry, GPT_ENTRY.type);
-    partitions.push({
+    const type = guidAt(bytes, GPT_ENTRY.type);
+    return {
       number,
-      offset: first * sectorBytes,
-      sizeBytes: (last - first + 1) * sectorBytes,
+      offset: firstLba * sectorBytes,
+      sizeBytes: (lastLba - firstLba + 1) * sectorBytes,
       type,
-      uuid: guidAt(entry, GPT_ENTRY.uuid),
-      name: entry.toString('utf16le', GPT_ENTRY.name, GPT_ENTRY.nameEnd).replace(/\0.*$/s, ''),
+      uuid: guidAt(bytes, GPT_ENTRY.uuid),
+      name: bytes.toString('utf16le', GPT_ENTRY.name, GPT_ENTRY.nameEnd).replace(/\0.*$/s, ''),
       role: GPT_ROLES[type] ?? 'other',
-    });
-  }
-  return partitions;
+    };
+  });
 }
 
 /** The first three groups are numbers in little-endian, the others bytes. */
