@@ -1,8 +1,8 @@
 import { closeSync, lstatSync, readdirSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, LifeboatError } from '../error.js';
 import { createSnapshot, destroySubvolume, openSubvolume } from '../native/btrfs.js';
 import { FIRST_FREE } from './btrfs-format.js';
+import { removePatiently } from './remove-patiently.js';
 import { isAlive, type Owner, thisProcess } from './snapshot-owner.js';
 
 /** What snapshots need of the host; tests show them another. */
@@ -28,8 +28,6 @@ export const THIS_BTRFS: Readonly<BtrfsWorld> = {
   // vzdump kills 5 s after it asked; some of that is gone before we are called.
   removeWithinMs: 4000,
 };
-
-const FIRST_RETRY_MS = 100;
 
 /** In the top directory of the file system. The owner is in the name, for a subvolume has no tags. */
 export function snapshotName({ pid, startTime, boot }: Owner, subvolume: number): string {
@@ -138,36 +136,15 @@ async function removeAll(
   say: (text: string) => void,
   world: BtrfsWorld,
 ): Promise<string[]> {
-  const left = [...names].reverse();
-  const refusals = new Map<string, string>();
-  const patience = new AbortController();
-  let isOver = false;
-
-  async function removeOneByOne(): Promise<void> {
-    for (let retryMs = FIRST_RETRY_MS; ; retryMs *= 2) {
-      for (const name of [...left]) {
-        if (isOver) return;
-        const refusal = await refusalOf(topFd, name, world);
-        if (refusal === undefined) left.splice(left.indexOf(name), 1);
-        else refusals.set(name, refusal);
-      }
-      if (left.length === 0) return;
-      await sleep(retryMs, undefined, { signal: patience.signal }).catch(() => undefined);
-    }
-  }
-
-  const isPast = sleep(world.removeWithinMs, undefined, { signal: patience.signal }).catch(() => undefined);
-  await Promise.race([removeOneByOne(), isPast]);
-  isOver = true;
-  patience.abort();
-  for (const name of left) {
-    const why = refusals.get(name) ?? `that did not end within ${world.removeWithinMs / 1000} s`;
+  const left = await removePatiently(names, (name) => refusalOf(topFd, name, world), world.removeWithinMs);
+  return left.map(({ thing: name, refusal }) => {
+    const why = refusal ?? `that did not end within ${world.removeWithinMs / 1000} s`;
     say(
       `the snapshot ${name} is still in the top directory (${why}): the next run removes it, or you: ` +
         `mount -o subvolid=5 DEVICE /mnt && btrfs subvolume delete /mnt/${name}`,
     );
-  }
-  return left;
+    return name;
+  });
 }
 
 /** @returns why not; undefined if it is gone, or never was */
