@@ -15,6 +15,7 @@ import { join, resolve } from 'node:path';
 import { fromSystem, LifeboatError } from '../error.js';
 import { syncDirectory } from '../image/partial-file.js';
 import { flockExclusive } from '../native/libc.js';
+import { isRealDirectory } from './real-directory.js';
 import { removeOwnFiles } from './remove-own.js';
 import {
   HOST_DIRECTORY,
@@ -241,15 +242,6 @@ function syncFile(path: string): void {
     }
   } catch (error) {
     throw fromSystem(error, 'write', path);
-  }
-}
-
-async function isRealDirectory(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isDirectory();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw fromSystem(error, 'look at', path);
   }
 }
 

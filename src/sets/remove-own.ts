@@ -2,6 +2,7 @@ import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromSystem } from '../error.js';
 import { syncDirectory } from '../image/partial-file.js';
+import { isRealDirectory } from './real-directory.js';
 import { HOST_DIRECTORY, ownFileNames, REMOVING_FILE, UNFINISHED_FILE } from './set-layout.js';
 
 /** What is removed of a set's directory. */
@@ -25,9 +26,9 @@ export async function removeOwnFiles(setPath: string, own: OwnFiles): Promise<st
   const hostPath = join(setPath, HOST_DIRECTORY);
   for (const name of await entriesOf(setPath)) {
     const path = join(setPath, name);
-    if (name === HOST_DIRECTORY && (await isDirectory(path)))
+    if (name === HOST_DIRECTORY && (await isRealDirectory(path)))
       left.push(...(await removeHostFiles(hostPath, setPath, own.hostFiles)));
-    else if (!names.has(name) || (await isDirectory(path))) left.push(name);
+    else if (!names.has(name) || (await isRealDirectory(path))) left.push(name);
     else if (!proofs.includes(name)) await remove(path);
   }
   for (const name of proofs) await remove(join(setPath, name));
@@ -46,7 +47,7 @@ async function removeHostFiles(hostPath: string, setPath: string, files: readonl
     for (const name of await entriesOf(join(hostPath, below))) {
       const relative = below === '' ? name : `${below}/${name}`;
       const path = join(hostPath, relative);
-      if (await isDirectory(path)) {
+      if (await isRealDirectory(path)) {
         const isMount = (await lstat(path)).dev !== (await lstat(hostPath)).dev;
         if (isMount || !isOwnDirectory(relative)) left.push(`${HOST_DIRECTORY}/${relative}`);
         else await walk(relative);
@@ -57,16 +58,6 @@ async function removeHostFiles(hostPath: string, setPath: string, files: readonl
   };
   await walk('');
   return left;
-}
-
-/** Links to directories are none. */
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isDirectory();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw fromSystem(error, 'look at', path);
-  }
 }
 
 async function entriesOf(path: string): Promise<string[]> {
