@@ -70,11 +70,7 @@ export function createBzip2StreamCoder(): MemberCoder {
       const code = decompress(stream.bytes);
       if (code === MEM_ERROR) throw outOfMemory('bzip2');
       if (code !== OK && code !== STREAM_END) throw damaged('bzip2', REASONS[code] ?? `error ${code} of libbz2`);
-      return {
-        consumedBytes: stream.consumedBytes(),
-        producedBytes: stream.producedBytes(),
-        ended: code === STREAM_END,
-      };
+      return stream.step(code === STREAM_END);
     },
     close,
   };

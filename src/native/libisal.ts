@@ -114,11 +114,7 @@ function makeMemberCoder({ address, inflateInit, inflate }: Functions): MemberCo
       if (code !== OK && code !== END_INPUT && code !== OUT_OVERFLOW) {
         throw damaged('gzip', REASONS[code] ?? `ISA-L error ${code}`);
       }
-      return {
-        consumedBytes: state.consumedBytes(),
-        producedBytes: state.producedBytes(),
-        ended: state.bytes.readUInt32LE(BLOCK_STATE) === FINISHED,
-      };
+      return state.step(state.bytes.readUInt32LE(BLOCK_STATE) === FINISHED);
     },
     close() {},
   };

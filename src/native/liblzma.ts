@@ -100,11 +100,7 @@ export function createXzStreamCoder(): MemberCoder {
       const code = lzmaCode(stream.bytes, RUN);
       if (code === LZMA_MEM_ERROR) throw outOfMemory('xz');
       if (code !== LZMA_OK && code !== STREAM_END && code !== LZMA_BUF_ERROR) throw damaged('xz', lzmaReason(code));
-      return {
-        consumedBytes: stream.consumedBytes(),
-        producedBytes: stream.producedBytes(),
-        ended: code === STREAM_END,
-      };
+      return stream.step(code === STREAM_END);
     },
     close() {
       if (open) end(stream.bytes);

@@ -49,11 +49,7 @@ export function createGzipMemberCoder(): MemberCoder {
         const message = stream.bytes.readBigUInt64LE(MESSAGE_OFFSET);
         throw damaged('gzip', message === 0n ? `zlib error ${code}` : text(message));
       }
-      return {
-        consumedBytes: stream.consumedBytes(),
-        producedBytes: stream.producedBytes(),
-        ended: code === STREAM_END,
-      };
+      return stream.step(code === STREAM_END);
     },
     close() {
       if (open) inflateEnd(stream.bytes);

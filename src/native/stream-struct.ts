@@ -16,8 +16,10 @@ export interface StreamStruct {
   readonly bytes: Buffer;
   /** Points the struct at what the next call may read and write. */
   aim(input: Buffer, output: Buffer): void;
-  consumedBytes(): number;
+  /** What the call has written. */
   producedBytes(): number;
+  /** What the call has done. */
+  step(ended: boolean): CoderStep;
 }
 
 /** avail_in and avail_out are 32 bits wide in zlib and bzip2; what goes beyond comes with the next call. */
@@ -36,6 +38,7 @@ export function createStreamStruct(layout: StreamLayout, address: (bytes: Buffer
     bytes.writeUInt32LE(value, offset);
     if (layout.availType === 'u64') bytes.writeUInt32LE(0, offset + 4);
   };
+  const producedBytes = () => outBytes - bytes.readUInt32LE(layout.availOut);
   return {
     bytes,
     aim(input, output) {
@@ -48,8 +51,12 @@ export function createStreamStruct(layout: StreamLayout, address: (bytes: Buffer
       setAvailable(layout.availIn, inBytes);
       setAvailable(layout.availOut, outBytes);
     },
-    consumedBytes: () => inBytes - bytes.readUInt32LE(layout.availIn),
-    producedBytes: () => outBytes - bytes.readUInt32LE(layout.availOut),
+    producedBytes,
+    step: (ended) => ({
+      consumedBytes: inBytes - bytes.readUInt32LE(layout.availIn),
+      producedBytes: producedBytes(),
+      ended,
+    }),
   };
 }
 
