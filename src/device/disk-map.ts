@@ -47,6 +47,7 @@ export interface DiskMapInput {
   pvs: PhysicalVolumeOnDisk[];
 }
 
+/** What of the disk is not read, and is zeros in the image. */
 export interface LeftOut {
   what: string;
   bytes: number;

@@ -1,3 +1,4 @@
+import type { LeftOut } from '../device/disk-map.js';
 import { LifeboatError } from '../error.js';
 import { checkRelativePath } from './set-layout.js';
 
@@ -8,13 +9,6 @@ export interface SetHostFile {
   /** "sfdisk --dump /dev/sda" */
   madeBy: string;
   sizeBytes: number;
-}
-
-/** What of the disk was not read and is zeros in the image. */
-export interface LeftOut {
-  what: string;
-  bytes: number;
-  reason: 'free' | 'swap' | 'guests' | 'excluded' | 'unused blocks' | 'gap';
 }
 
 /** What `manifest.json` of a set tells (docs/formats.md, "Sets"). Sizes in bytes, times in milliseconds. */
