@@ -92,7 +92,11 @@ async function saveWhileItRuns({ boot, program, target }, work) {
     check(`bytes read by the disk's own count: ${perUsed.toFixed(3)} of those in use (${inWords})`, perUsed <= 1.1);
 
     say('Reading the whole disk, for comparison');
-    const whole = await timedRun(guest, `${lifeboat} image /dev/vda -o /mnt/target/whole.img.zst -c zstd --verify`, WHOLE_S);
+    const whole = await timedRun(
+      guest,
+      `${lifeboat} image /dev/vda -o /mnt/target/whole.img.zst -c zstd --verify`,
+      WHOLE_S,
+    );
     await guest.run('rm /mnt/target/whole.img.zst*');
     const share = set.tookS / whole.tookS;
     check(
