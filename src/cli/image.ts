@@ -14,6 +14,7 @@ import {
   withThreadOptions,
 } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
+import { gpusOf } from './gpu-option.js';
 import { readKnowledge } from './past-runs.js';
 import { wishesOf, withPolicyOptions } from './policy-options.js';
 import { recorded } from './recording.js';
@@ -48,7 +49,7 @@ function build(yargs: Argv) {
       type: 'string',
       default: 'auto',
       requiresArg: true,
-      describe: 'Graphics card for -c gpu-lz4: its name, or its number in lifeboat gpu',
+      describe: 'Graphics cards: name or number in lifeboat gpu, several as 0,1, or all',
     })
     .option('verify', {
       type: 'boolean',
@@ -71,7 +72,7 @@ function build(yargs: Argv) {
 
 export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
   return yargs.command(command, 'Make an image of a disk', build, (argv) => {
-    const { codec, engine, gpu } = engineOf(argv);
+    const { codec, engine, gpu, autoGpus } = engineOf(argv);
     const out = argv.output;
     const options: Omit<ImageOptions, 'signal'> = {
       source: argv.source,
@@ -80,6 +81,7 @@ export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb
       level: argv.level,
       engine,
       gpu,
+      autoGpus,
       threads: threadsOf(argv.threads),
       chunkBytes: chunkOf(argv.chunk),
       ...paceOf(argv),
@@ -140,10 +142,11 @@ function engineOf(argv: {
   compress?: string | undefined;
   engine: (typeof ENGINE_CHOICES)[number];
   gpu: string;
-}): Pick<ImageOptions, 'codec' | 'engine' | 'gpu'> {
-  const { compress = 'auto', engine, gpu: wanted } = argv;
+}): Pick<ImageOptions, 'codec' | 'engine' | 'gpu' | 'autoGpus'> {
+  const { compress = 'auto', engine } = argv;
+  const wanted = gpusOf(argv.gpu);
   const isRequired = engine === 'gpu';
-  if (!isRequired && compress !== 'gpu-lz4') return { codec: codecOf(compress), engine };
+  if (!isRequired && compress !== 'gpu-lz4') return { codec: codecOf(compress), engine, autoGpus: wanted };
   if (!['auto', 'lz4', 'gpu-lz4'].includes(compress))
     throw new LifeboatError('USAGE', `--engine gpu compresses to lz4, not to ${compress}`, { hint: 'use -c gpu-lz4' });
   return {

@@ -14,7 +14,7 @@ export interface AdapterFacts {
   hasTimestamps: boolean;
   maxBindingBytes: number;
   maxBufferBytes: number;
-  /** Another one before it has the same name, and Dawn finds adapters by name only. */
+  /** False: Dawn takes the first whose name holds the one that is asked for, and that is one before it. */
   isReachable: boolean;
 }
 
@@ -64,9 +64,15 @@ export async function listAdapters(webgpu: WebgpuModule): Promise<AdapterFacts[]
   const facts: AdapterFacts[] = [];
   for (const [index, name] of names.entries()) {
     const adapter = await requestByName(webgpu, name);
-    if (adapter !== undefined) facts.push(factsOf(adapter, index, name, names.indexOf(name) === index));
+    if (adapter !== undefined) facts.push(factsOf(adapter, index, name, isReachable(names, index)));
   }
   return facts;
+}
+
+/** Two equal cards have one name, and "H200" is also found in "H200 NVL". Nothing else than a name tells adapters apart. */
+export function isReachable(names: readonly string[], index: number): boolean {
+  const name = names[index];
+  return name !== undefined && names.findIndex((other) => other.includes(name)) === index;
 }
 
 function factsOf(adapter: GPUAdapter, index: number, name: string, isReachable: boolean): AdapterFacts {
@@ -85,7 +91,11 @@ function factsOf(adapter: GPUAdapter, index: number, name: string, isReachable: 
 const SOFTWARE_NAMES = /swiftshader|llvmpipe|lavapipe|software/i;
 
 export function isSoftware(info: Pick<GPUAdapterInfo, 'isFallbackAdapter'>, name: string): boolean {
-  return info.isFallbackAdapter || SOFTWARE_NAMES.test(name);
+  return info.isFallbackAdapter || isSoftwareName(name);
+}
+
+export function isSoftwareName(name: string): boolean {
+  return SOFTWARE_NAMES.test(name);
 }
 
 /**
@@ -106,8 +116,12 @@ export function chooseAdapter(
     return adapter === undefined ? none(`there are only software devices (${shown})`) : { adapter };
   }
   const byIndex = /^\d+$/.test(wanted) ? adapters.find(({ index }) => index === Number(wanted)) : undefined;
-  const adapter = byIndex ?? adapters.find(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
+  const byName = adapters.find(({ name }) => name === wanted);
+  const adapter = byIndex ?? byName ?? adapters.find(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
   if (adapter === undefined) return none(`no graphics card is called "${wanted}" (there are ${shown})`);
-  if (!adapter.isReachable) return none(`"${shown}" has equal names, of which only the first can be used`);
+  if (!adapter.isReachable)
+    return none(
+      `"${wanted}" cannot be told from a card of that name before it, which is used instead (there are ${shown})`,
+    );
   return { adapter };
 }

@@ -16,8 +16,10 @@ export interface ImageOptions {
   level: number | undefined;
   engine: EngineChoice;
   threads: number;
-  /** A graphics card to compress with, to lz4; undefined: none. */
+  /** Graphics cards to compress with, to lz4; undefined: none, but those that `auto` takes. */
   gpu?: GpuWish | undefined;
+  /** Of the cards that were measured, those that `auto` may take; undefined: the quickest. As `GpuWish` has them. */
+  autoGpus?: readonly string[] | undefined;
   chunkBytes: number | undefined;
   /** KiB a second, 0 for no limit. */
   bwlimitKiBps: number;
@@ -44,8 +46,8 @@ export interface ImageOptions {
 }
 
 export interface GpuWish {
-  /** `auto`, an index, or a part of its name. */
-  wanted: string;
+  /** Each `auto`, `all`, an index, or a part of a name. */
+  wanted: readonly string[];
   /** The processors take chunks as well. */
   isHybrid: boolean;
   /** Without one the run fails; otherwise the processors do it. */

@@ -19,9 +19,10 @@ import { bottleneckOf } from '../stream/stages.js';
 import { preparePipe, STDIN } from '../stream/stdio.js';
 import { createThrottle } from '../stream/throttle.js';
 import { VERSION } from '../version.js';
+import { withAllGpus } from './all-gpus.js';
 import { chooseEncoder } from './choose-engine.js';
 import { chooseGpu } from './gpu-choice.js';
-import type { DecidedOptions, ImageOptions } from './image-options.js';
+import type { DecidedOptions, GpuWish, ImageOptions } from './image-options.js';
 import { openImageFile } from './open-image.js';
 import { type ImageOutput, openOutput } from './output.js';
 import { planRun, type RunPlan } from './plan-run.js';
@@ -111,8 +112,9 @@ async function saveTo(
       ? createRescuer(source.logicalSectorBytes, undefined, options.signal)
       : undefined;
   const progress: SaveProgress = { plainBytes: 0, writtenBytes: 0, zeroBytes: 0, skippedBytes: 0 };
-  const { gpu, usedName } = chooseGpu(options.gpu, report);
-  const policy = createRunPolicy({ plan, options, source, progress }, report);
+  const wish = plan.gpu === undefined ? undefined : await fedBy(plan.gpu, warn, options.signal);
+  const { gpu, usedName, isAlone } = chooseGpu(wish, { ...report, warn });
+  const policy = createRunPolicy({ plan, options, source, progress, isIdle: isAlone }, report);
   const stopFollowing = report.follow('image', () => ({
     doneBytes: progress.plainBytes,
     totalBytes: source?.sizeBytes,
@@ -193,6 +195,10 @@ async function saveTo(
   };
   if (output.file !== undefined) await finishFile(output, manifest, policy.lines(), options, report);
   return { out: options.out, manifest, partial: badRanges.length > 0 };
+}
+
+async function fedBy(wish: GpuWish, warn: (text: string) => void, signal: AbortSignal): Promise<GpuWish> {
+  return { ...wish, wanted: await withAllGpus(wish.wanted, warn, signal) };
 }
 
 /** Everything durable and proven before any name appears; the image's own name comes last. */

@@ -10,6 +10,8 @@ export interface PilotOptions {
   wishes: Wishes;
   yields: boolean;
   bwlimitKiBps: number;
+  /** Whether there is nothing to change now, because the processors compress nothing. */
+  isIdle: () => boolean;
   /** Plaintext still to do; undefined where only the end will tell. */
   remainingBytes(): number | undefined;
   /** Told of each decision when it is made. */
@@ -20,7 +22,7 @@ export interface PilotOptions {
 
 /** Brings a run's stages and the host's load together for the controller. */
 export function createPilot({ plan, wishes, yields, bwlimitKiBps, ...rest }: PilotOptions): SavePilot {
-  const { remainingBytes, onDecision, count = countLoad } = rest;
+  const { isIdle, remainingBytes, onDecision, count = countLoad } = rest;
   const { codec, level, threads, choice, calibration } = plan;
   const controller = createController({
     choice: { codec: codec.name, level, threads, levels: choice?.levels },
@@ -47,7 +49,7 @@ export function createPilot({ plan, wishes, yields, bwlimitKiBps, ...rest }: Pil
       const load = hostLoad();
       const last = before;
       before = counts;
-      if (last === undefined) return undefined;
+      if (last === undefined || isIdle()) return undefined;
       const decisions = controller.observe({
         atMs: performance.now(),
         tookMs: counts.wallMs - last.wallMs,

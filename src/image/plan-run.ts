@@ -2,15 +2,19 @@ import type { Codec, CodecName, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import { countGuests, readKernelLoad } from '../device/host-load.js';
 import type { Source } from '../device/source.js';
+import { isSoftwareName } from '../gpu/adapter.js';
+import { hasWebgpu } from '../gpu/survey.js';
+import { hasVulkanDriver } from '../gpu/vulkan-driver.js';
 import { knownShare } from '../policy/busy-share.js';
 import type { Calibration } from '../policy/calibration.js';
+import { type CardSpeed, cardsFor, devicesFor } from '../policy/cards.js';
 import { type Choice, choose } from '../policy/choose.js';
 import type { ChoiceFacts, DataKind, Priority } from '../policy/facts.js';
 import { type LoadCounts, loadBetween } from '../policy/load.js';
 import type { PastRun } from '../policy/past-run.js';
 import { chooseEncoder } from './choose-engine.js';
 import { countLoad } from './host-counts.js';
-import type { ImageOptions } from './image-options.js';
+import type { GpuWish, ImageOptions } from './image-options.js';
 import { sampleIncompressible } from './sample-source.js';
 
 /** What the user wants of a run whose codec is chosen for them. */
@@ -35,6 +39,8 @@ export interface RunPlan {
   level: number;
   chunkBytes: number;
   threads: number;
+  /** Graphics cards beside the processors, or instead of them. */
+  gpu: GpuWish | undefined;
   /** Undefined where the user has named the codec or its level. */
   choice: Choice | undefined;
   calibration: Calibration | undefined;
@@ -61,7 +67,7 @@ const SUFFIXES: Readonly<Record<string, CodecName>> = {
  */
 export async function planRun(options: ImageOptions, source: Source | undefined): Promise<RunPlan> {
   const { codec, level } = options;
-  if (codec !== 'auto') return named(codec, level, options);
+  if (codec !== 'auto') return { ...named(codec, level, options), gpu: await fedWish(options) };
   const codecs = codecsFor(options.out);
   const only = codecs.length === 1 ? codecs[0] : undefined;
   // A level without a codec is one of zstd's, as it always was.
@@ -78,10 +84,32 @@ export async function planRun(options: ImageOptions, source: Source | undefined)
     level: choice.level,
     chunkBytes: options.chunkBytes ?? choice.chunkBytes ?? chosen.defaultChunkBytes,
     threads: choice.threads,
+    gpu: wishOf(choice),
     choice,
     calibration: knowledge.calibration,
     settled,
   };
+}
+
+function wishOf({ gpu }: Choice): GpuWish | undefined {
+  return gpu === undefined ? undefined : { wanted: gpu.devices, isHybrid: gpu.isHybrid, isRequired: false };
+}
+
+/** With as many threads for each card as a bench found best, where there was one. */
+async function fedWish({ gpu, knowledge }: ImageOptions): Promise<GpuWish | undefined> {
+  if (gpu === undefined) return undefined;
+  const measured = (await knowledge?.())?.calibration;
+  return { ...gpu, wanted: devicesFor(gpu.wanted, measuredCards(measured)) };
+}
+
+function measuredCards(calibration: Calibration | undefined): CardSpeed[] {
+  return (calibration?.gpus ?? []).map((card) => ({ ...card, isSoftware: isSoftwareName(card.name) }));
+}
+
+/** Starts no driver: whether the card is still there shows when the run begins. */
+function gpuFor({ engine, autoGpus }: ImageOptions, calibration: Calibration | undefined): ChoiceFacts['gpu'] {
+  const gpu = engine === 'auto' ? cardsFor(autoGpus ?? ['auto'], measuredCards(calibration)) : undefined;
+  return gpu !== undefined && hasVulkanDriver() && hasWebgpu() ? gpu : undefined;
 }
 
 /** What a policy that is free chooses among; zstd is what it always may. */
@@ -105,6 +133,7 @@ function named(name: CodecName, level: number | undefined, options: ImageOptions
     level: levelNow,
     chunkBytes: options.chunkBytes ?? codec.defaultChunkBytes,
     threads: options.threads,
+    gpu: undefined,
     choice: undefined,
     calibration: undefined,
     settled: Promise.resolve(),
@@ -117,11 +146,12 @@ function canEncode(name: CodecName): boolean {
 }
 
 async function factsOf(
-  { wishes = NO_WISHES, threads, bwlimitKiBps, known, loadSince }: ImageOptions,
+  options: ImageOptions,
   source: Source | undefined,
   codecs: readonly CodecName[],
   { calibration, pastRuns }: Knowledge,
 ): Promise<{ facts: ChoiceFacts; settled: Promise<unknown> }> {
+  const { wishes = NO_WISHES, threads, bwlimitKiBps, known, loadSince } = options;
   const sourceBytes = dataBytesOf(source, known);
   const looks = sourceBytes === undefined || sourceBytes >= LEAST_BYTES;
   const kernel = looks ? readKernelLoad() : undefined;
@@ -146,7 +176,7 @@ async function factsOf(
     source: source?.realPath ?? '-',
     bwlimitBytesPerSecond: bwlimitKiBps === 0 ? undefined : bwlimitKiBps * 1024,
     finishInMs: wishes.endAtMs === undefined ? undefined : Math.max(0, wishes.endAtMs - performance.now()),
-    gpu: undefined,
+    gpu: gpuFor(options, calibration),
     calibration,
     pastRuns,
   };

@@ -1,5 +1,6 @@
 import type { Source } from '../device/source.js';
 import type { Manifest } from '../format/manifest.js';
+import type { Choice } from '../policy/choose.js';
 import type { Saved, SavePilot, SaveProgress } from '../stream/save.js';
 import { createDecisionLog, decisionInWords } from './decision-log.js';
 import type { DecidedOptions } from './image-options.js';
@@ -22,27 +23,32 @@ export interface RunPolicyOptions {
   options: DecidedOptions;
   source: Source | undefined;
   progress: SaveProgress;
+  /** Whether the processors have nothing to compress now. */
+  isIdle: () => boolean;
 }
 
 /** As the unit of systemd has it: beside a guest's thread one of ours gets a tenth of a processor. */
 const YIELDING_NICENESS = 10;
 
 /** The run begins now. */
-export function createRunPolicy({ plan, options, source, progress }: RunPolicyOptions, report: RunReport): RunPolicy {
+export function createRunPolicy(
+  { plan, options, source, progress, isIdle }: RunPolicyOptions,
+  report: RunReport,
+): RunPolicy {
   const { wishes = NO_WISHES, yields = false, bwlimitKiBps, known } = options;
   const { choice } = plan;
   const startMs = performance.now();
   const toRead = dataBytesOf(source, known);
   const decisions = createDecisionLog(startMs, (entry) => report.detail(decisionInWords(entry)));
   if (choice !== undefined) {
-    const what = `${choice.codec} level ${choice.level}, ${choice.threads} threads`;
-    decisions.add({ atMs: startMs, what, why: choice.reasons.join('; ') });
+    decisions.add({ atMs: startMs, what: inWords(choice), why: choice.reasons.join('; ') });
   }
   const pilotOptions = {
     plan,
     wishes,
     yields,
     bwlimitKiBps,
+    isIdle,
     remainingBytes: () =>
       toRead === undefined ? undefined : Math.max(0, toRead - (progress.plainBytes - progress.skippedBytes)),
     onDecision: decisions.add,
@@ -58,6 +64,12 @@ export function createRunPolicy({ plan, options, source, progress }: RunPolicyOp
         : { policy: { priority: wishes.priority, kind: wishes.kind, decisions: [...entries] } };
     },
   };
+}
+
+function inWords({ codec, level, threads, gpu }: Choice): string {
+  const what = `${codec} level ${level}`;
+  if (gpu === undefined) return `${what}, ${threads} threads`;
+  return gpu.isHybrid ? `${what}, ${threads} threads beside ${gpu.name}` : `${what} on ${gpu.name} alone`;
 }
 
 /** At which most of the plaintext was compressed; undefined where nothing was. */

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromSystem } from '../error.js';
 import type { Calibration } from '../policy/calibration.js';
+import type { CardSpeed } from '../policy/cards.js';
 import { readPrivateFile, replaceFile } from './private-file.js';
 import { numberOf, textOf } from './saved-run.js';
 
@@ -48,7 +49,7 @@ export function parseCalibration(text: string): HostCalibration | undefined {
     throw error;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { madeAt, threads, codecs, ...rest } = value as Record<string, unknown>;
+  const { madeAt, threads, codecs, gpus, ...rest } = value as Record<string, unknown>;
   const known = Array.isArray(codecs) ? codecs.flatMap((codec: unknown) => codecSpeed(codec) ?? []) : [];
   const count = positive(threads);
   if (typeof madeAt !== 'string' || Number.isNaN(Date.parse(madeAt)) || count === undefined || known.length === 0)
@@ -57,7 +58,14 @@ export function parseCalibration(text: string): HostCalibration | undefined {
     const speed = positive(rest[name]);
     return speed === undefined ? [] : [[name, speed] as const];
   });
-  return { madeAt, threads: count, codecs: known, ...Object.fromEntries(speeds) };
+  const cards = Array.isArray(gpus) ? gpus.flatMap((card: unknown) => cardSpeed(card) ?? []) : [];
+  return {
+    madeAt,
+    threads: count,
+    codecs: known,
+    ...(cards.length === 0 ? {} : { gpus: cards }),
+    ...Object.fromEntries(speeds),
+  };
 }
 
 const SPEEDS = [
@@ -78,6 +86,24 @@ function codecSpeed(value: unknown): Calibration['codecs'][number] | undefined {
   if (codec === undefined || level === undefined || ratio === undefined) return undefined;
   if (bytesPerSecondPerThread === undefined || decodeBytesPerSecondPerThread === undefined) return undefined;
   return { codec, level, bytesPerSecondPerThread, ratio, decodeBytesPerSecondPerThread };
+}
+
+/** More threads than this feed nothing faster: a file that says so was not written by a bench of ours. */
+const MOST_FEEDERS = 8;
+
+function cardSpeed(value: unknown): CardSpeed | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const found = value as Record<string, unknown>;
+  const name = textOf(found.name);
+  const index = numberOf(found.index);
+  const feeders = positive(found.feeders);
+  const ratio = positive(found.ratio);
+  const compressBytesPerSecond = positive(found.compressBytesPerSecond);
+  const decompressBytesPerSecond = positive(found.decompressBytesPerSecond);
+  if (name === undefined || name === '' || index === undefined || ratio === undefined) return undefined;
+  if (feeders === undefined || !Number.isInteger(feeders) || feeders > MOST_FEEDERS) return undefined;
+  if (compressBytesPerSecond === undefined || decompressBytesPerSecond === undefined) return undefined;
+  return { index, name, feeders, ratio, compressBytesPerSecond, decompressBytesPerSecond };
 }
 
 function positive(value: unknown): number | undefined {

@@ -1,4 +1,5 @@
 import type { CodecName } from '../codec/codec.js';
+import type { CardSpeed } from './cards.js';
 import { median } from './median.js';
 
 /** What a host does, as `lifeboat bench --save` measured it. Speeds in bytes a second, of plaintext where a codec is meant. */
@@ -10,6 +11,8 @@ export interface Calibration {
   readBytesPerSecond?: number;
   writeBytesPerSecond?: number;
   codecs: CodecSpeed[];
+  /** Graphics cards, in the driver's order. */
+  gpus?: CardSpeed[];
 }
 
 export interface CodecSpeed {

@@ -1,5 +1,6 @@
 import type { CodecName } from '../codec/codec.js';
 import { type CodecSpeed, speedOf, speedsOf, withBuiltIn } from './calibration.js';
+import type { Gpu } from './cards.js';
 import { fitsMemory, MOST_BALANCED_LEVEL } from './context-memory.js';
 import { type ChoiceFacts, type DataKind, saneFacts } from './facts.js';
 import { type Experience, experienceOf } from './past-run.js';
@@ -12,8 +13,8 @@ export interface Choice {
   threads: number;
   /** Undefined: the codec's own. Bytes. */
   chunkBytes: number | undefined;
-  /** Who compresses: the host's processors, or a GPU. */
-  engine: 'cpu' | 'gpu';
+  /** Graphics cards that compress to lz4; undefined: the host's processors do it all. */
+  gpu: (Pick<Gpu, 'name' | 'devices'> & { isHybrid: boolean }) | undefined;
   /** zstd's levels that the run may go to while it goes on; undefined where the level stays. */
   levels: { base: number; least: number; most: number } | undefined;
   /** Bytes of plaintext a second; undefined where neither source nor target is known. */
@@ -44,6 +45,9 @@ const ASSUMED_BYTES_PER_SECOND = 1.5e9;
 const SLACK = 0.03;
 /** A prediction may be so much too good when an end was promised. */
 const WINDOW_MARGIN = 0.9;
+/** Of the host's memory, what a thread that feeds a card has in flight: 192 MiB, as chunk and frame, in slots and in mapped buffers. */
+const FEEDER_BYTES = 768 * 1024 ** 2;
+const GPU_MEMORY_SHARE = 0.5;
 /** xz is smaller than zstd 19 by 6 % and decodes at a thirteenth of its speed: not where that makes the worst day longer. */
 const MOST_RESTORE_MS = 10 * 60_000;
 
@@ -57,7 +61,9 @@ export function choose(given: ChoiceFacts): Choice {
   const here = { ...calibration, codecs: rows };
   const bounds = boundsOf(facts, here.readBytesPerSecond, here.writeBytesPerSecond, experience);
   const zstd = speedsOf(here, 'zstd').filter(({ level }) => level <= 1 || fitsMemory(level, facts));
-  const table: Table = { facts, bounds, zstd, lz4: speedOf(here, 'lz4', 1), xz: speedOf(here, 'xz', 6), experience };
+  const lz4 = speedOf(here, 'lz4', 1);
+  const gpu = usableGpu(facts, experience);
+  const table: Table = { facts, bounds, zstd, lz4, xz: speedOf(here, 'xz', 6), gpu, experience };
   return chooseLean(table) ?? chooseUnderLoad(table) ?? chooseIncompressible(table) ?? chooseByTime(table);
 }
 
@@ -67,12 +73,23 @@ interface Table {
   zstd: CodecSpeed[];
   lz4: CodecSpeed | undefined;
   xz: CodecSpeed | undefined;
+  gpu: Gpu | undefined;
   experience: Experience | undefined;
 }
 
 /** Nothing compresses by less than 1. */
-function ratioHere({ ratio }: CodecSpeed, experience: Experience | undefined): number {
+function ratioHere({ ratio }: Pick<CodecSpeed, 'ratio'>, experience: Experience | undefined): number {
   return Math.max(1, ratio * (experience?.ratioFactor ?? 1));
+}
+
+/** With as many threads to feed it as there is memory for; undefined where it may not make what is to be made. */
+function usableGpu({ gpu, codecs, availableBytes }: ChoiceFacts, experience: Experience | undefined): Gpu | undefined {
+  if (gpu === undefined || !codecs.includes('lz4')) return undefined;
+  const most = availableBytes === undefined ? 1 : Math.floor((availableBytes * GPU_MEMORY_SHARE) / FEEDER_BYTES);
+  const devices = gpu.devices.slice(0, Math.max(1, most));
+  const share = devices.length / gpu.devices.length;
+  const compressBytesPerSecond = gpu.compressBytesPerSecond * share;
+  return { ...gpu, devices, compressBytesPerSecond, ratio: ratioHere(gpu, experience) };
 }
 
 function boundsOf(
@@ -109,14 +126,50 @@ function chooseLean(table: Table): Choice | undefined {
 }
 
 function chooseUnderLoad(table: Table): Choice | undefined {
-  const { load, gpu } = table.facts;
+  const { facts, gpu, lz4, bounds } = table;
+  const { load } = facts;
   if (load === undefined || load <= HIGH_LOAD) return undefined;
   const why = `others keep the processors ${percent(load)} busy, over ${percent(HIGH_LOAD)}`;
-  if (gpu !== undefined && !gpu.isSoftware && has(table.facts, 'lz4')) {
-    const reasons = [why, `${gpu.name} does ${perSecond(gpu.compressBytesPerSecond)} of lz4 without them`];
-    return { ...quickest(table, reasons), engine: 'gpu' };
-  }
-  return quickest(table, [why]);
+  if (gpu === undefined || lz4 === undefined) return quickest(table, [why]);
+  // A thread that feeds a card is busy all the time: what it could do by itself is what the card costs.
+  const instead = gpu.devices.length * lz4.bytesPerSecondPerThread;
+  const threads = gpu.devices.length === 1 ? 'one thread' : `${gpu.devices.length} threads`;
+  const speeds = `${gpu.name} does ${perSecond(gpu.compressBytesPerSecond)} of lz4 for ${threads} that would do ${perSecond(instead)}`;
+  if (gpu.compressBytesPerSecond <= instead) return quickest(table, [why, `not on the card: ${speeds}`]);
+  const row = cardRow(gpu, lz4, bounds, false);
+  return withGpu(fixed('lz4', row, facts, bounds, [why, speeds]), gpu, false);
+}
+
+/** A card as a row of the table; with the processors beside it, but for those that feed it. */
+function cardRow(
+  { devices, compressBytesPerSecond, ratio }: Gpu,
+  lz4: CodecSpeed,
+  { threads }: Bounds,
+  isHybrid: boolean,
+): CodecSpeed {
+  const beside = isHybrid ? lz4.bytesPerSecondPerThread * Math.max(0, threads - devices.length) : 0;
+  const all = compressBytesPerSecond + beside;
+  return {
+    ...lz4,
+    bytesPerSecondPerThread: all / threads,
+    ratio: all / (compressBytesPerSecond / ratio + beside / lz4.ratio),
+  };
+}
+
+function withGpu(choice: Choice, { name, devices }: Gpu, isHybrid: boolean): Choice {
+  return { ...choice, gpu: { name, devices, isHybrid } };
+}
+
+/** lz4 as it can be had here: by the processors, and by them with a card. */
+function lz4Rows({ facts, lz4, gpu, bounds }: Table): CodecSpeed[] {
+  if (lz4 === undefined || !has(facts, 'lz4')) return [];
+  return gpu === undefined ? [lz4] : [lz4, cardRow(gpu, lz4, bounds, true)];
+}
+
+function fixedLz4(row: CodecSpeed, { facts, bounds, lz4, gpu }: Table, reasons: string[]): Choice {
+  if (gpu === undefined || row === lz4) return fixed('lz4', row, facts, bounds, reasons);
+  const why = `${gpu.name} beside the processors: ${perSecond(gpu.compressBytesPerSecond)} of lz4 more`;
+  return withGpu(fixed('lz4', row, facts, bounds, [...reasons, why]), gpu, true);
 }
 
 function chooseIncompressible(table: Table): Choice | undefined {
@@ -145,7 +198,7 @@ function fixed(
     level: row?.level ?? 3,
     threads,
     chunkBytes: undefined,
-    engine: 'cpu',
+    gpu: undefined,
     levels: undefined,
     predictedBytesPerSecond: row === undefined ? undefined : knownSpeed(row, bounds),
     reasons,
@@ -182,7 +235,8 @@ function chooseArchive({ facts, bounds, zstd, xz }: Table): Choice {
   return { ...fixed('zstd', best, facts, bounds, reasons), levels: { base: level, least: LEAST_LEVEL, most: level } };
 }
 
-function chooseLevel({ facts, bounds, zstd, lz4, experience }: Table): Choice {
+function chooseLevel(table: Table): Choice {
+  const { facts, bounds, zstd, experience } = table;
   const { priority, kind, load } = facts;
   const base = BASE_LEVELS[kind];
   const reasons: string[] = [];
@@ -196,17 +250,14 @@ function chooseLevel({ facts, bounds, zstd, lz4, experience }: Table): Choice {
   const baseRow = zstd.find(({ level }) => level >= base) ?? zstd.at(-1);
   const most = Math.max(baseRow?.level ?? base, Math.min(zstd.at(-1)?.level ?? base, MOST_BALANCED_LEVEL));
   if (priority === 'speed') {
-    const rows = [
-      ...(has(facts, 'lz4') && lz4 !== undefined ? [lz4] : []),
-      ...zstd.filter(({ level }) => level <= most),
-    ];
+    const rows = [...lz4Rows(table), ...zstd.filter(({ level }) => level <= most)];
     const row = soonest(
       rows.filter(({ level, codec }) => codec === 'lz4' || level >= LEAST_LEVEL),
       bounds,
       SLACK,
     );
     reasons.push(`priority speed: ends soonest${limitInWords(bounds)}`);
-    if (row?.codec === 'lz4') return fixed('lz4', row, facts, bounds, reasons);
+    if (row?.codec === 'lz4') return fixedLz4(row, table, reasons);
     return { ...fixed('zstd', row, facts, bounds, reasons), levels: { base: LEAST_LEVEL, least: LEAST_LEVEL, most } };
   }
   const isBounded = Number.isFinite(bounds.readBytesPerSecond) || Number.isFinite(bounds.writeBytesPerSecond);
@@ -234,7 +285,8 @@ function limitInWords({ readBytesPerSecond, writeBytesPerSecond }: Bounds): stri
 }
 
 /** Where an end was promised: the densest that keeps it, or what comes nearest. */
-function withinWindow({ facts, bounds, zstd, lz4 }: Table, wished: Choice): Choice {
+function withinWindow(table: Table, wished: Choice): Choice {
+  const { facts, bounds, zstd } = table;
   const { finishInMs, sourceBytes } = facts;
   if (finishInMs === undefined || sourceBytes === undefined) return wished;
   const needed = sourceBytes / Math.max(1e-3, (finishInMs / 1000) * WINDOW_MARGIN);
@@ -242,10 +294,7 @@ function withinWindow({ facts, bounds, zstd, lz4 }: Table, wished: Choice): Choi
   const row = zstd.find(({ level }) => level === wished.level);
   const wishedSpeed = wished.codec === 'zstd' && row !== undefined ? predictSpeed(row, bounds) : 0;
   if (wishedSpeed >= needed) return wished;
-  const rows = [
-    ...(has(facts, 'lz4') && lz4 !== undefined ? [lz4] : []),
-    ...zstd.filter(({ level }) => level >= LEAST_LEVEL),
-  ];
+  const rows = [...lz4Rows(table), ...zstd.filter(({ level }) => level >= LEAST_LEVEL)];
   const below = rows.filter(({ ratio }) => row === undefined || ratio <= row.ratio);
   const fitting = densest(below.filter((candidate) => predictSpeed(candidate, bounds) >= needed));
   const chosen = fitting ?? soonest(rows, bounds, 0);
@@ -254,7 +303,7 @@ function withinWindow({ facts, bounds, zstd, lz4 }: Table, wished: Choice): Choi
       ? `${minutes} min left will not do: the quickest there is`
       : `${minutes} min left want ${perSecond(needed)}, which ${wished.codec} ${wished.level} does not reach`;
   const reasons = [...wished.reasons, why];
-  if (chosen?.codec === 'lz4') return fixed('lz4', chosen, facts, bounds, reasons);
+  if (chosen?.codec === 'lz4') return fixedLz4(chosen, table, reasons);
   const most = Math.max(chosen?.level ?? 3, 3);
   return { ...fixed('zstd', chosen, facts, bounds, reasons), levels: { base: LEAST_LEVEL, least: LEAST_LEVEL, most } };
 }

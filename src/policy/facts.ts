@@ -1,5 +1,6 @@
 import type { CodecName } from '../codec/codec.js';
 import type { Calibration } from './calibration.js';
+import type { Gpu } from './cards.js';
 import type { PastRun } from './past-run.js';
 
 export const PRIORITIES = ['speed', 'balanced', 'ratio'] as const;
@@ -7,14 +8,6 @@ export type Priority = (typeof PRIORITIES)[number];
 
 export const DATA_KINDS = ['general', 'database', 'logs'] as const;
 export type DataKind = (typeof DATA_KINDS)[number];
-
-/** A processor for LZ4 beside the host's own. Nothing fills this in yet. */
-export interface Gpu {
-  name: string;
-  /** A program that plays one, on the host's own processors. It is never chosen. */
-  isSoftware: boolean;
-  compressBytesPerSecond: number;
-}
 
 /** All that a choice is made from. What is not known is undefined; speeds in bytes a second, shares from 0 to 1. */
 export interface ChoiceFacts {
@@ -41,6 +34,7 @@ export interface ChoiceFacts {
   bwlimitBytesPerSecond: number | undefined;
   /** Until the run should be over. */
   finishInMs: number | undefined;
+  /** What graphics cards it may take; undefined: none that was measured can be there. */
   gpu: Gpu | undefined;
   calibration: Calibration | undefined;
   /** Most recent last. */

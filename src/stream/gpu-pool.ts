@@ -4,17 +4,23 @@ import { receiveError } from './sent-error.js';
 import type { WaitingJob } from './waiting-job.js';
 import { createJobPool, type JobPool } from './worker-pool.js';
 
+/** Who goes on when a device cannot be used: another thread with the same one, another device, or the processors. */
+export type GoesOn = 'same' | 'others' | 'processors';
+
 export interface GpuPoolOptions {
-  /** Which devices share the work, each as `auto`, an index, or a part of its name; one at least. */
+  /**
+   * Which devices share the work, each as `auto`, an index, or a part of its name; one at least. One that is named twice is fed by two
+   * threads.
+   */
   wanted: readonly string[];
   /**
    * Whether the processors take chunks from the same queue. Which frame comes from whom depends on their speed then: every run
    * makes a valid image, but no two the same bytes.
    */
   isHybrid: boolean;
-  /** Told once for each device that can be used, and once for each that cannot be (any more), with the reason. */
+  /** Told once for each thread whose device can be used, and once for each whose cannot be (any more), with the reason. */
   onReady: (device: { name: string; isSoftware: boolean }) => void;
-  onUnusable: (reason: string) => void;
+  onUnusable: (reason: string, goesOn: GoesOn) => void;
 }
 
 /** The processors' pool takes two jobs a thread. */
@@ -36,17 +42,19 @@ export function createGpuJobPool(
   let mostThreads = threads;
   let closed: Error | undefined;
   let processors: JobPool | undefined;
+  let feeders = 0;
   const members = options.wanted.map(
     (wanted): GpuMember =>
       createMember(
         { setup, wanted },
         {
           onReady(device) {
+            feeders += 1;
             options.onReady(device);
             dispatch();
           },
           onUnusable(reason, inHand) {
-            options.onUnusable(reason);
+            options.onUnusable(reason, goesOnWithout(wanted));
             queue.unshift(...inHand);
             dispatch();
           },
@@ -59,6 +67,11 @@ export function createGpuJobPool(
         },
       ),
   );
+
+  function goesOnWithout(wanted: string): GoesOn {
+    if (members.some((member, at) => options.wanted[at] === wanted && !member.isUnusable)) return 'same';
+    return members.some(({ isUnusable }) => !isUnusable) ? 'others' : 'processors';
+  }
 
   function dispatch(): void {
     while (closed === undefined && queue.length > 0) {
@@ -88,7 +101,10 @@ export function createGpuJobPool(
   }
 
   return {
-    threads,
+    get threads() {
+      const computing = options.isHybrid || processors !== undefined ? threads : 0;
+      return Math.max(1, feeders + computing);
+    },
     run(job) {
       if (closed !== undefined) return Promise.reject(closed);
       return new Promise<JobResult>((resolve, reject) => {

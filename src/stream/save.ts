@@ -7,7 +7,7 @@ import { createBusyClock } from './busy-clock.js';
 import type { ByteSink } from './byte-sink.js';
 import type { ChunkSource } from './chunk-source.js';
 import { type Chunk, knownZeroBytes } from './chunks.js';
-import { createGpuJobPool, type GpuPoolOptions } from './gpu-pool.js';
+import { createGpuJobPool, type GoesOn, type GpuPoolOptions } from './gpu-pool.js';
 import { inlineHasher, threadHasher } from './hasher.js';
 import type { JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
@@ -42,13 +42,13 @@ export interface SaveOptions {
 }
 
 export interface SaveGpu {
-  /** `auto`, an index, or a part of its name. */
-  wanted: string;
+  /** Each `auto`, an index, or a part of its name; twice for a device that two threads feed. */
+  wanted: readonly string[];
   /** The processors take chunks as well. */
   isHybrid: boolean;
   onReady(device: { name: string; isSoftware: boolean }): void;
-  /** Throws to end the run; else the processors go on. */
-  onUnusable(reason: string): void;
+  /** Throws to end the run; else others go on. */
+  onUnusable(reason: string, goesOn: GoesOn): void;
 }
 
 /** Steers a run while it goes on. */
@@ -115,7 +115,8 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   options.signal.throwIfAborted();
   const { signal, fail, end } = createRunSignal(options.signal);
   const { gpu } = options;
-  const slotCount = gpu === undefined ? slotsFor(threads, chunkBytes) : slotsForGpus(1, threads, chunkBytes);
+  const slotCount =
+    gpu === undefined ? slotsFor(threads, chunkBytes) : slotsForGpus(gpu.wanted.length, threads, chunkBytes);
   const frameBound = Math.max(codec.frameBound(chunkBytes), gpu === undefined ? 0 : gpuFrameBound(chunkBytes));
   const layout = slotLayout(slotCount, chunkBytes, frameBound);
   const memory = allocateSlotMemory(layout);
@@ -325,8 +326,8 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
       readMs: reading.busyMs,
       readWaitMs,
       codecMs,
-      threads,
-      codecWaitMs: Math.max(0, wallMs * threads - codecMs),
+      threads: pool.threads,
+      codecWaitMs: Math.max(0, wallMs * pool.threads - codecMs),
       writeMs: writing.busyMs,
       writeWaitMs: wallMs - writing.busyMs,
     };
@@ -349,12 +350,12 @@ function gpuOptionsOf(
   fail: (error: unknown) => void,
 ): GpuPoolOptions {
   return {
-    wanted: [wanted],
+    wanted,
     isHybrid,
     onReady,
-    onUnusable(reason) {
+    onUnusable(reason, goesOn) {
       try {
-        onUnusable(reason);
+        onUnusable(reason, goesOn);
       } catch (error) {
         fail(error);
       }

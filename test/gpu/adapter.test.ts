@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AdapterFacts, chooseAdapter, isSoftware, namesIn } from '../../src/gpu/adapter.js';
+import { type AdapterFacts, chooseAdapter, isReachable, isSoftware, namesIn } from '../../src/gpu/adapter.js';
 
 function adapter(index: number, name: string, facts: Partial<AdapterFacts> = {}): AdapterFacts {
   const sizes = { maxBindingBytes: 2 ** 31 - 4, maxBufferBytes: 2 ** 40, hasTimestamps: true };
@@ -20,7 +20,24 @@ test('a device is named by its index or a part of its name, a software device to
   assert.deepEqual(chooseAdapter([SOFT, HARD], 'h200'), { adapter: HARD });
   assert.deepEqual(chooseAdapter([adapter(0, 'Radeon 7600'), HARD], '7600'), { adapter: adapter(0, 'Radeon 7600') });
   assert.match(reasonOf(chooseAdapter([SOFT, HARD], '7')), /no graphics card is called "7" \(there are 0: Swift/);
-  assert.match(reasonOf(chooseAdapter([HARD, adapter(2, 'NVIDIA H200', { isReachable: false })], '2')), /equal names/);
+  assert.match(
+    reasonOf(chooseAdapter([HARD, adapter(2, 'NVIDIA H200', { isReachable: false })], '2')),
+    /cannot be told from/,
+  );
+});
+
+test('a name that is a part of another is that of the card that has it whole', () => {
+  const large = adapter(0, 'NVIDIA H200 NVL');
+  assert.deepEqual(chooseAdapter([large, HARD], 'NVIDIA H200'), { adapter: HARD });
+  assert.deepEqual(chooseAdapter([large, HARD], 'h200'), { adapter: large });
+});
+
+test('Dawn reaches the first card whose name holds the one that is asked for, and no other', () => {
+  const reachable = (...names: string[]) => names.map((_, index) => isReachable(names, index));
+  assert.deepEqual(reachable('NVIDIA H200', 'NVIDIA H200'), [true, false]);
+  assert.deepEqual(reachable('NVIDIA H200 NVL', 'NVIDIA H200'), [true, false]);
+  assert.deepEqual(reachable('NVIDIA H200', 'NVIDIA H200 NVL', 'AMD Radeon'), [true, true, true]);
+  assert.equal(isReachable([], 0), false);
 });
 
 test("Dawn's list of names is read whatever they hold", () => {

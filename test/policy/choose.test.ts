@@ -52,14 +52,54 @@ test('a quiet host of which nothing is known begins with the level that its proc
   assert.match(reasons.join('; '), /level 9 instead of 3 ends no later, as long as the disk gives 1500 MB\/s at most/);
 });
 
-test('a load over 70 % brings lz4, or the GPU if it is a real one', () => {
-  const gpu = { name: 'H200', isSoftware: false, compressBytesPerSecond: 20e9 };
+const gpu = { name: 'H200', devices: ['H200', 'H200'], compressBytesPerSecond: 8e9, ratio: 2 };
+
+test('a load over 70 % brings lz4, on a graphics card alone if there is one', () => {
   assert.equal(chosen({ load: 0.71 }), 'lz4 1');
-  assert.equal(choose(facts({ load: 0.71, gpu })).engine, 'gpu');
-  assert.equal(choose(facts({ load: 0.71, gpu: { ...gpu, isSoftware: true } })).engine, 'cpu');
-  assert.equal(choose(facts({ load: 0.2, gpu })).engine, 'cpu');
+  const choice = choose(facts({ load: 0.71, gpu }));
+  assert.deepEqual([choice.codec, choice.level, choice.levels], ['lz4', 1, undefined]);
+  assert.deepEqual(choice.gpu, { name: 'H200', devices: ['H200', 'H200'], isHybrid: false });
+  assert.match(
+    choice.reasons.join('; '),
+    /71 % busy, over 70 %; H200 does 8000 MB\/s of lz4 for 2 threads that would do/,
+  );
+  assert.equal(choose(facts({ load: 0.2, gpu })).gpu, undefined);
   // A file that is called .zst gets the nearest that zstd has.
   assert.equal(chosen({ load: 0.71, codecs: ['zstd'] }), 'zstd -7');
+  assert.equal(choose(facts({ load: 0.71, gpu, codecs: ['zstd'] })).gpu, undefined);
+});
+
+test('a card that does less than the threads that feed it would is left alone', () => {
+  const slow = { ...gpu, compressBytesPerSecond: 1.4e9 };
+  const choice = choose(facts({ load: 0.9, gpu: slow }));
+  assert.deepEqual([choice.codec, choice.gpu], ['lz4', undefined]);
+  assert.match(
+    choice.reasons.join('; '),
+    /not on the card: H200 does 1400 MB\/s of lz4 for 2 threads that would do 1500/,
+  );
+  assert.notEqual(choose(facts({ load: 0.9, gpu: { ...slow, devices: ['H200'] } })).gpu, undefined);
+});
+
+test('where speed counts a card works beside the processors, if that ends sooner', () => {
+  const fast = { priority: 'speed', gpu } as const;
+  const { codec, gpu: card, reasons } = choose(facts(fast));
+  assert.deepEqual([codec, card?.isHybrid], ['lz4', true]);
+  assert.match(reasons.join('; '), /H200 beside the processors: 8000 MB\/s of lz4 more/);
+  // Bound by the target, a higher ratio ends sooner than more speed.
+  const bound = { ...withCodecs(slowTarget), gpus: [] };
+  assert.equal(choose(facts({ ...fast, calibration: bound })).gpu, undefined);
+  assert.equal(choose(facts({ priority: 'ratio', gpu })).gpu, undefined);
+});
+
+test('an end that was promised brings the card where nothing else keeps it', () => {
+  const late = { sourceBytes: 1000 * GIB, finishInMs: 130_000, threads: 2, cores: 2 };
+  assert.equal(choose(facts({ ...late, gpu })).gpu?.isHybrid, true);
+  assert.equal(choose(facts({ ...late, gpu, finishInMs: 3_600_000 })).gpu, undefined);
+});
+
+test('little memory has one thread feed a card, and less none', () => {
+  const feeders = (availableBytes: number) => choose(facts({ load: 0.8, gpu, availableBytes })).gpu?.devices.length;
+  assert.deepEqual([feeders(16 * GIB), feeders(2.5 * GIB), feeders(1.9 * GIB)], [2, 1, undefined]);
 });
 
 test('less than 2 GiB of free memory, or pressure on it, brings what needs the least', () => {

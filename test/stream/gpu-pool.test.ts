@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { type TestContext, test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { gpuFrameBound } from '../../src/gpu/frame.js';
-import type { GpuMember } from '../../src/stream/gpu-member.js';
-import { createGpuJobPool } from '../../src/stream/gpu-pool.js';
+import { createGpuMember, type GpuMember, type GpuMemberEvents } from '../../src/stream/gpu-member.js';
+import { createGpuJobPool, type GoesOn } from '../../src/stream/gpu-pool.js';
 import type { Job } from '../../src/stream/job.js';
 import { allocateSlotMemory, type Slot, slotLayout, viewSlot } from '../../src/stream/slots.js';
 import type { WaitingJob } from '../../src/stream/waiting-job.js';
@@ -25,7 +25,7 @@ interface Bench {
   events: string[];
 }
 
-function bench(t: TestContext, wanted: string | string[], isHybrid = false): Bench {
+function bench(t: TestContext, wanted: string | string[], isHybrid = false, createMember = createGpuMember): Bench {
   const layout = slotLayout(8, CHUNK, gpuFrameBound(CHUNK));
   const memory = allocateSlotMemory(layout);
   const events: string[] = [];
@@ -38,12 +38,13 @@ function bench(t: TestContext, wanted: string | string[], isHybrid = false): Ben
     chunkBytes: CHUNK,
     xzCheck: undefined,
   } as const;
-  const pool = createGpuJobPool(setup, 2, {
+  const options = {
     wanted: [wanted].flat(),
     isHybrid,
-    onReady: ({ isSoftware }) => events.push(`ready, ${isSoftware ? 'software' : 'hardware'}`),
-    onUnusable: (reason) => events.push(reason),
-  });
+    onReady: ({ isSoftware }: { isSoftware: boolean }) => events.push(`ready, ${isSoftware ? 'software' : 'hardware'}`),
+    onUnusable: (reason: string, goesOn: GoesOn) => events.push(`${reason}: ${goesOn} go on`),
+  };
+  const pool = createGpuJobPool(setup, 2, options, createMember);
   t.after(() => pool.close());
   return { pool, events, slots: Array.from({ length: layout.count }, (_, number) => viewSlot(memory, layout, number)) };
 }
@@ -108,6 +109,76 @@ test('with processors from the same queue every frame is valid, whoever made it'
   await thereAndBack(bench(t, '0', true), [...PLAINS, ...PLAINS]);
 });
 
+test('two threads that feed one device share the work, and make the bytes that one makes', { skip }, async (t) => {
+  const alone = await thereAndBack(bench(t, '0'), PLAINS);
+  const taken = [0, 0];
+  let members = 0;
+  const made = bench(t, ['0', '0'], false, (start, events) => {
+    const number = members++;
+    const member = createGpuMember(start, events);
+    const take = (waiting: WaitingJob) => {
+      taken[number] = (taken[number] ?? 0) + 1;
+      member.take(waiting);
+    };
+    return Object.create(member, { take: { value: take } }) as GpuMember;
+  });
+  await eventually(() => made.events.length === 2);
+  assert.deepEqual(await thereAndBack(made, PLAINS), alone);
+  assert.equal((taken[0] ?? 0) + (taken[1] ?? 0), 2 * PLAINS.length);
+  assert.ok(
+    taken.every((jobs) => jobs > 0),
+    `jobs of each: ${taken}`,
+  );
+  assert.equal(made.pool.threads, 2);
+});
+
+/** Takes jobs and does none, until it is lost. */
+function deadMember({ onReady, onUnusable }: GpuMemberEvents): GpuMember & { readonly isFull: boolean; lose(): void } {
+  const inHand: WaitingJob[] = [];
+  let isUnusable = false;
+  let most = 0;
+  setImmediate(() => {
+    most = 2;
+    onReady({ name: 'a card', isSoftware: false });
+  });
+  return {
+    get room() {
+      return isUnusable ? 0 : most - inHand.length;
+    },
+    get isUnusable() {
+      return isUnusable;
+    },
+    get isFull() {
+      return inHand.length === 2;
+    },
+    take: (waiting) => inHand.push(waiting),
+    close: () => [],
+    lose() {
+      isUnusable = true;
+      onUnusable('it was lost', inHand.splice(0));
+    },
+  };
+}
+
+for (const [wanted, goesOn] of [
+  [['a card', '0'], 'others'],
+  [['0', '0'], 'same'],
+] as const)
+  test(`of ${wanted.join(' and ')} one is lost: the other does what it had in hand`, { skip }, async (t) => {
+    let dead: ReturnType<typeof deadMember> | undefined;
+    const made = bench(t, [...wanted], false, (start, events) => {
+      if (dead !== undefined) return createGpuMember(start, events);
+      dead = deadMember(events);
+      return dead;
+    });
+    await eventually(() => made.events.length === 2);
+    const frames = thereAndBack(made, PLAINS);
+    await eventually(() => dead?.isFull === true);
+    dead?.lose();
+    assert.deepEqual((await frames).map(blockSizeNumber), [4, 4, 4, 4]);
+    assert.equal(made.events.at(-1), `it was lost: ${goesOn} go on`);
+  });
+
 test('a device that cannot be used leaves its share to the one that can', { skip }, async (t) => {
   const made = bench(t, ['no such device', '0']);
   const frames = await thereAndBack(made, PLAINS);
@@ -130,61 +201,22 @@ test('damage is told by the processors, with the reason', { skip }, async (t) =>
 });
 
 test('what a device had in hand when it was lost is done by the processors, and so is all that follows', async (t) => {
-  const layout = slotLayout(8, CHUNK, gpuFrameBound(CHUNK));
-  const memory = allocateSlotMemory(layout);
-  const setup = {
-    memory,
-    layout,
-    codec: 'lz4',
-    engine: 'native',
-    level: 1,
-    chunkBytes: CHUNK,
-    xzCheck: undefined,
-  } as const;
-  const events: string[] = [];
-  const inHand: WaitingJob[] = [];
-  let lose = (): void => assert.fail('no device was asked for');
-  const options = {
-    wanted: ['0'],
-    isHybrid: false,
-    onReady: ({ name }: { name: string }) => events.push(name),
-    onUnusable: (reason: string) => events.push(reason),
-  };
-  const pool = createGpuJobPool(setup, 2, options, (_, { onReady, onUnusable }): GpuMember => {
-    let isUnusable = false;
-    let jobsAtOnce = 0;
-    lose = () => {
-      isUnusable = true;
-      onUnusable('it was lost', inHand.splice(0));
-    };
-    setImmediate(() => {
-      jobsAtOnce = 2;
-      onReady({ name: 'a card', isSoftware: false });
-    });
-    return {
-      get room() {
-        return isUnusable ? 0 : jobsAtOnce - inHand.length;
-      },
-      get isUnusable() {
-        return isUnusable;
-      },
-      take: (waiting) => inHand.push(waiting),
-      close: () => [],
-    };
+  let dead: ReturnType<typeof deadMember> | undefined;
+  const { pool, slots, events } = bench(t, '0', false, (_, memberEvents) => {
+    dead = deadMember(memberEvents);
+    return dead;
   });
-  t.after(() => pool.close());
-  const slots = Array.from({ length: layout.count }, (_, number) => viewSlot(memory, layout, number));
   for (const { number, plain } of slots) plain.fill(number + 1, 0, 1000 + number);
   const results = slots.map(({ number }) => pool.run(encode(number, 1000 + number)));
-  await eventually(() => inHand.length > 0);
-  lose();
+  await eventually(() => dead?.isFull === true);
+  dead?.lose();
   for (const [number, { frame }] of slots.entries()) {
     const result = await (results[number] as (typeof results)[number]);
     assert.ok(result.kind === 'encoded');
     const plain = execFileSync('lz4', ['-dc'], { input: frame.subarray(0, result.frameLength) });
     assert.ok(plain.equals(Buffer.alloc(1000 + number, number + 1)));
   }
-  assert.deepEqual(events, ['a card', 'it was lost']);
+  assert.deepEqual(events, ['ready, hardware', 'it was lost: processors go on']);
 });
 
 test('a closed pool rejects what it had in hand, and its threads end', { skip }, async (t) => {
