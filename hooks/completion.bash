@@ -19,7 +19,7 @@ _lifeboat_flags() {
       echo "$each --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-all --host --dry-run"
       ;;
     report) echo "$each --html --prometheus --source --days --notify" ;;
-    bench) echo "$each $threads --save" ;;
+    bench) echo "$each $threads --gpu --codecs --save" ;;
     list | show | rescue-kit | doctor | gpu | config) echo "$each" ;;
     hook) ;;
     *) echo '--help --version' ;;
@@ -60,7 +60,7 @@ _lifeboat_values() {
     --prune-backups) echo 'keep-all=1 keep-last= keep-daily= keep-weekly= keep-monthly= keep-yearly=' ;;
     --disk) _lifeboat_disks /dev/ ;;
     --confirm) _lifeboat_disks ;;
-    -l | --level | -p | --threads | --chunk | --bwlimit | --range | --gpu | --finish-by | --days | --source | --lockwait | --host | --exclude | --keep-*) ;;
+    -l | --level | -p | --threads | --chunk | --bwlimit | --range | --gpu | --codecs | --finish-by | --days | --source | --lockwait | --host | --exclude | --keep-*) ;;
     *) return 1 ;;
   esac
 }

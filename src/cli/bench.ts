@@ -1,15 +1,18 @@
 import type { Argv } from 'yargs';
+import { parseCodecName } from '../codec/index.js';
 import { ancestors, KERNEL, nodePath } from '../device/block-tree.js';
 import { devicesOf } from '../device/mount-devices.js';
 import { readMounts } from '../device/mounts.js';
 import { roundSize } from '../device/sizes.js';
 import { fromSystem, LifeboatError } from '../error.js';
-import { type BenchResult, type BenchRow, runBench } from '../image/bench.js';
+import { type BenchCodec, type BenchResult, type BenchRow, runBench } from '../image/bench.js';
 import type { DirectorySpeeds } from '../image/bench-directory.js';
 import { timeInWords } from '../image/summary.js';
+import { printable } from './columns.js';
 import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
+import { gpusOf } from './gpu-option.js';
 import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
@@ -24,6 +27,13 @@ function build(yargs: Argv) {
       default: false,
       describe: 'Measure this disk and where sets are kept too, and keep it all: list and report predict by it',
     })
+    .option('gpu', {
+      type: 'string',
+      default: 'all',
+      requiresArg: true,
+      describe: 'Graphics cards to try: name or number in lifeboat gpu; all: every one but software',
+    })
+    .option('codecs', { type: 'string', requiresArg: true, describe: 'Try only these: lz4,gpu-lz4' })
     .example('lifeboat bench /dev/sda', 'which codec for this disk')
     .example('lifeboat bench --save', 'what this host can do, once, when it is idle')
     .epilogue(EXIT_WORDS);
@@ -68,13 +78,18 @@ export function addBench(yargs: Argv, command: string, choose: (verb: ChosenVerb
       options: argv,
       async action({ face, signal }) {
         const source = argv.source ?? rootDisk();
+        const gpus = argv.engine === 'auto' ? gpusOf(argv.gpu) : undefined;
+        const codecs = codecsOf(argv.codecs);
+        if (argv.save && codecs !== undefined)
+          throw new LifeboatError('USAGE', '--save keeps what every codec does: leave --codecs out');
         const print = (text: string) => {
           if (!argv.json && !argv.quiet) process.stdout.write(`${text}\n`);
         };
         const result = await runBench(
-          { source, threads, engine: argv.engine, signal },
+          { source, threads, engine: argv.engine, gpus, codecs, signal },
           { onSample: (facts) => print(head(facts)), onRow: (row) => print(line(cells(row))) },
         );
+        for (const text of cardsInWords(result)) print(text);
         for (const text of result.skipped) print(`left out: ${text}`);
         print(
           '\nTo save: reading and compressing side by side. To restore: decoding; a slower target decides otherwise.',
@@ -85,6 +100,20 @@ export function addBench(yargs: Argv, command: string, choose: (verb: ChosenVerb
         return 0;
       },
     });
+  });
+}
+
+/** @throws LifeboatError USAGE */
+function codecsOf(text: string | undefined): BenchCodec[] | undefined {
+  return text?.split(',').map((name) => (name === 'gpu-lz4' ? name : parseCodecName(name)));
+}
+
+function cardsInWords({ rows }: BenchResult): string[] {
+  return rows.flatMap(({ card }) => {
+    if (card === undefined) return [];
+    const threads = card.feeders === 1 ? 'one thread' : `${card.feeders} threads`;
+    const software = ', which is software: never saved, and taken by nothing unless it is named';
+    return [`gpu-lz4: ${printable(card.name)}, fed by ${threads}${card.isSoftware ? software : ''}`];
   });
 }
 
@@ -100,7 +129,7 @@ function rootDisk(): string {
 }
 
 const COLUMNS = [
-  ['codec', 5],
+  ['codec', 7],
   ['level', 5],
   ['engine', 8],
   ['MB/s in', 7],
@@ -139,5 +168,5 @@ function line(row: readonly string[]): string {
 }
 
 function speed(bytesPerSecond: number): string {
-  return (bytesPerSecond / 1e6).toFixed(0);
+  return (bytesPerSecond / 1e6).toFixed(bytesPerSecond < 1e7 ? 1 : 0);
 }

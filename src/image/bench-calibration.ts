@@ -1,5 +1,6 @@
 import type { Calibration } from '../policy/calibration.js';
-import type { BenchResult } from './bench.js';
+import type { CardSpeed } from '../policy/cards.js';
+import type { BenchResult, BenchRow } from './bench.js';
 import type { DirectorySpeeds } from './bench-directory.js';
 
 export interface MeasuredDirectories {
@@ -18,6 +19,7 @@ export function calibrationOf(
   { disk, target }: MeasuredDirectories,
   now: Date,
 ): MeasuredCalibration {
+  const cards = rows.flatMap(cardSpeedOf);
   return {
     madeAt: now.toISOString(),
     threads,
@@ -29,12 +31,35 @@ export function calibrationOf(
           targetReadBytesPerSecond: Math.round(target.readBytesPerSecond),
         }),
     ...(disk === undefined ? {} : { diskWriteBytesPerSecond: Math.round(disk.overwriteBytesPerSecond) }),
-    codecs: rows.map(({ codec, level, compressBytesPerSecond, decompressBytesPerSecond, ratio }) => ({
-      codec,
-      level,
-      bytesPerSecondPerThread: Math.round(compressBytesPerSecond / threads),
-      ratio: Math.round(ratio * 1000) / 1000,
-      decodeBytesPerSecondPerThread: Math.round(decompressBytesPerSecond / threads),
-    })),
+    codecs: rows
+      .filter(({ card }) => card === undefined)
+      .map(({ codec, level, compressBytesPerSecond, decompressBytesPerSecond, ratio }) => ({
+        codec,
+        level,
+        bytesPerSecondPerThread: Math.round(compressBytesPerSecond / threads),
+        ratio: rounded(ratio),
+        decodeBytesPerSecondPerThread: Math.round(decompressBytesPerSecond / threads),
+      })),
+    ...(cards.length === 0 ? {} : { gpus: cards }),
   };
+}
+
+/** A software device is measured where it was named, and never remembered. */
+function cardSpeedOf({ card, ratio, compressBytesPerSecond, decompressBytesPerSecond }: BenchRow): CardSpeed[] {
+  if (card === undefined || card.isSoftware) return [];
+  const { index, name, feeders } = card;
+  return [
+    {
+      index,
+      name,
+      feeders,
+      ratio: rounded(ratio),
+      compressBytesPerSecond: Math.round(compressBytesPerSecond),
+      decompressBytesPerSecond: Math.round(decompressBytesPerSecond),
+    },
+  ];
+}
+
+function rounded(ratio: number): number {
+  return Math.round(ratio * 1000) / 1000;
 }

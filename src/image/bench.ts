@@ -2,25 +2,35 @@ import type { CodecName, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
 import { openSource, type Source } from '../device/source.js';
 import { fromSystem, LifeboatError } from '../error.js';
+import type { SurveyedGpu } from '../gpu/survey.js';
 import type { Job, JobResult } from '../stream/job.js';
 import { ReadError, readAt } from '../stream/read-at.js';
 import { allocateSlotMemory, directMemory, type SlotLayout, slotLayout, viewSlot } from '../stream/slots.js';
 import { createJobPool, type JobPool } from '../stream/worker-pool.js';
 import { isAllZeros } from '../stream/zeros.js';
+import { type CardTrial, cardsToTry, tryCard } from './bench-gpu.js';
 import { chooseEncoder, type EngineChoice } from './choose-engine.js';
 
 export interface BenchOptions {
   source: string;
   threads: number;
   engine: EngineChoice;
+  /** Graphics cards to try too, as `--gpu` says; undefined: none. */
+  gpus?: readonly string[] | undefined;
+  /** Undefined: every codec. */
+  codecs?: readonly BenchCodec[] | undefined;
   signal: AbortSignal;
 }
 
+export type BenchCodec = CodecName | 'gpu-lz4';
+
 /** What a codec and level do with the data in a sample of the source. Speeds in bytes of plaintext a second. */
 export interface BenchRow {
-  codec: CodecName;
+  codec: BenchCodec;
   level: number;
-  engine: EngineName;
+  engine: EngineName | 'gpu';
+  /** With `gpu-lz4`. */
+  card?: CardTrial['card'] & Pick<CardTrial, 'feeders'> & { trials: Omit<CardTrial, 'card'>[] };
   compressBytesPerSecond: number;
   decompressBytesPerSecond: number;
   ratio: number;
@@ -85,16 +95,26 @@ export async function runBench(options: BenchOptions, { onSample, onRow }: Bench
       skipped: [],
     };
     onSample(result);
-    for (const [codec, level] of CANDIDATES) {
+    const isWanted = (codec: BenchCodec) => options.codecs?.includes(codec) ?? true;
+    async function add(name: string, attempt: () => Promise<BenchRow>): Promise<void> {
       options.signal.throwIfAborted();
       try {
-        const row = await tryCodec(codec, level, sample, source.sizeBytes, options);
+        const row = await attempt();
         result.rows.push(row);
         onRow(row);
       } catch (error) {
         if (!(error instanceof LifeboatError)) throw error;
-        result.skipped.push(`${codec} ${level}: ${error.message}`);
+        result.skipped.push(`${name}: ${error.message}`);
       }
+    }
+    for (const [codec, level] of CANDIDATES) {
+      if (isWanted(codec))
+        await add(`${codec} ${level}`, () => tryCodec(codec, level, sample, source.sizeBytes, options));
+    }
+    if (options.gpus !== undefined && isWanted('gpu-lz4')) {
+      const { cards, skipped } = await cardsToTry(options.gpus, options.signal);
+      result.skipped.push(...skipped);
+      for (const card of cards) await add('gpu-lz4', () => tryOn(card, sample, source.sizeBytes, options.signal));
     }
     return result;
   } finally {
@@ -161,7 +181,6 @@ async function tryCodec(
     const totals = await tryPieces(cutPieces(sample.pieces, chunkBytes), pool, memory, layout);
     const compressBytesPerSecond = (1000 * totals.plainBytes) / totals.encodeMs;
     const decompressBytesPerSecond = (1000 * totals.plainBytes) / totals.decodeMs;
-    const dataBytes = sourceBytes * (1 - sample.zeroBytes / sample.bytes);
     return {
       codec: name,
       level,
@@ -169,12 +188,31 @@ async function tryCodec(
       compressBytesPerSecond,
       decompressBytesPerSecond,
       ratio: totals.plainBytes / totals.frameBytes,
-      saveSeconds: Math.max(sourceBytes / sample.bytesPerSecond, dataBytes / compressBytesPerSecond),
-      restoreSeconds: dataBytes / decompressBytesPerSecond,
+      ...secondsOf({ compressBytesPerSecond, decompressBytesPerSecond }, sample, sourceBytes),
     };
   } finally {
     pool.close();
   }
+}
+
+function secondsOf(
+  speed: Pick<BenchRow, 'compressBytesPerSecond' | 'decompressBytesPerSecond'>,
+  sample: Sample,
+  sourceBytes: number,
+): Pick<BenchRow, 'saveSeconds' | 'restoreSeconds'> {
+  const dataBytes = sourceBytes * (1 - sample.zeroBytes / sample.bytes);
+  return {
+    saveSeconds: Math.max(sourceBytes / sample.bytesPerSecond, dataBytes / speed.compressBytesPerSecond),
+    restoreSeconds: dataBytes / speed.decompressBytesPerSecond,
+  };
+}
+
+async function tryOn(gpu: SurveyedGpu, sample: Sample, sourceBytes: number, signal: AbortSignal): Promise<BenchRow> {
+  const { best, trials } = await tryCard(gpu, sample.pieces, signal);
+  const { card, feeders, ...speed } = best;
+  const shown = { ...card, feeders, trials: trials.map(({ card: _, ...trial }) => trial) };
+  const row = { codec: 'gpu-lz4', level: 1, engine: 'gpu', card: shown, ...speed } as const;
+  return { ...row, ...secondsOf(speed, sample, sourceBytes) };
 }
 
 function cutPieces(pieces: Buffer[], chunkBytes: number): Buffer[] {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { BenchResult } from '../../src/image/bench.js';
+import { SWIFTSHADER_ICD } from '../gpu/adapter.js';
 import { directory, ends, lifeboat, STATUS } from './program.js';
 
 const BYTES = 4 * 1024 * 1024;
@@ -30,6 +31,30 @@ test('bench tries every codec on the data given, not on its zeros, and leaves it
     result.rows.find((row) => row.codec === codec && row.level === level)?.ratio ?? 0;
   assert.ok(ratioOf('zstd', 19) > ratioOf('zstd', 1));
   assert.equal(statSync(source).mtimeMs, before);
+});
+
+const skip = existsSync(SWIFTSHADER_ICD) ? false : 'chromium, with its SwiftShader, is not installed';
+
+test('bench tries a software device where it is named, says that it is one, and leaves it out otherwise', {
+  skip,
+}, async () => {
+  const env = { VK_ICD_FILENAMES: SWIFTSHADER_ICD };
+  const bench = ['bench', process.execPath, '--codecs', 'gpu-lz4'];
+  const ran = await lifeboat([...bench, '--gpu', 'swiftshader'], { env, timeout: 120_000 });
+  ends(ran, STATUS.done);
+  assert.match(ran.stdout, /^gpu-lz4 +1 +gpu +[\d.]+ +1\.\d\d /m);
+  assert.match(ran.stdout, /^gpu-lz4: SwiftShader.*, fed by one thread, which is software: never saved/m);
+  const usual = await lifeboat([...bench, '--json'], { env });
+  ends(usual, STATUS.done);
+  const { rows, skipped } = JSON.parse(usual.stdout) as BenchResult;
+  assert.deepEqual([rows, skipped], [[], []]);
+  const none = await lifeboat([...bench, '--gpu', 'H200', '--json'], { env });
+  assert.match((JSON.parse(none.stdout) as BenchResult).skipped.join(), /no graphics card is called "H200"/);
+});
+
+test('bench takes no codec that there is none of, and saves no part of what it would measure', async () => {
+  ends(await lifeboat(['bench', process.execPath, '--codecs', 'lz5']), STATUS.usage);
+  ends(await lifeboat(['bench', process.execPath, '--codecs', 'lz4', '--save']), STATUS.usage, /leave --codecs out/);
 });
 
 test('bench refuses a stream and an empty source', async (t) => {
