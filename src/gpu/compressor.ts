@@ -45,12 +45,12 @@ interface Lane {
 
 /** @throws GpuUnusable if the device has too little memory for it */
 export async function createCompressor(open: OpenDevice, shape: BatchShape): Promise<Compressor> {
-  const { device, failed } = open;
+  const { device, unlessFailed } = open;
   const lanes = createLanePool(await allocating(open, () => createLanes(device, shape)));
   const strideBytes = shape.blocksPerChunk * BLOCK_BYTES;
 
   async function readHead({ head, timer }: Lane): Promise<{ chunkBytes: Uint32Array; kernelMs: number | undefined }> {
-    await Promise.race([head.mapAsync(MAP.read), failed]);
+    await unlessFailed(head.mapAsync(MAP.read));
     const copy = head.getMappedRange().slice(0);
     head.unmap();
     return {
@@ -67,20 +67,22 @@ export async function createCompressor(open: OpenDevice, shape: BatchShape): Pro
         for (const [chunk, plain] of plains.entries()) plain.copy(mapped, chunk * strideBytes);
         lane.upload.unmap();
         submitKernels(device, lane, plains, shape);
-        const remapped = lane.upload.mapAsync(MAP.write);
+        const remapped = unlessFailed(lane.upload.mapAsync(MAP.write));
+        // Looked at last: by then the device may have failed otherwise.
+        remapped.catch(() => undefined);
         const { chunkBytes, kernelMs } = await readHead(lane);
         // The host learns the length first, so that only real bytes cross the bus.
         const packedBytes = (chunkBytes[shape.chunks] ?? 0) * WORD_BYTES;
         const encoder = device.createCommandEncoder();
         encoder.copyBufferToBuffer(lane.packed, 0, lane.readback, 0, packedBytes);
         device.queue.submit([encoder.finish()]);
-        await Promise.race([lane.readback.mapAsync(MAP.read, 0, packedBytes), failed]);
+        await unlessFailed(lane.readback.mapAsync(MAP.read, 0, packedBytes));
         try {
           take(cutBodies(Buffer.from(lane.readback.getMappedRange(0, packedBytes)), chunkBytes, plains.length));
         } finally {
           lane.readback.unmap();
         }
-        await Promise.race([remapped, failed]);
+        await remapped;
         return kernelMs;
       }),
   };

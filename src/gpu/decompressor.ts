@@ -50,7 +50,7 @@ interface Lane {
 
 /** @throws GpuUnusable if the device has too little memory for it */
 export async function createDecompressor(open: OpenDevice, shape: BatchShape): Promise<Decompressor> {
-  const { device, failed } = open;
+  const { device, unlessFailed } = open;
   const room = roomFor(shape);
   const lanes = createLanePool(await allocating(open, () => createLanes(device, shape)));
 
@@ -63,9 +63,11 @@ export async function createDecompressor(open: OpenDevice, shape: BatchShape): P
         lane.upload.unmap();
         const blocks = cuts.length * shape.blocksPerChunk;
         submit(device, lane, cuts.length, shape);
-        const remapped = lane.upload.mapAsync(MAP.write);
+        const remapped = unlessFailed(lane.upload.mapAsync(MAP.write));
+        // Looked at last: by then the device may have failed otherwise.
+        remapped.catch(() => undefined);
         const readBytes = TIMES_BYTES + room.resultBytes + blocks * BLOCK_BYTES;
-        await Promise.race([lane.readback.mapAsync(MAP.read, 0, readBytes), failed]);
+        await unlessFailed(lane.readback.mapAsync(MAP.read, 0, readBytes));
         let kernelMs: number | undefined;
         try {
           const mapped = lane.readback.getMappedRange(0, readBytes);
@@ -76,7 +78,7 @@ export async function createDecompressor(open: OpenDevice, shape: BatchShape): P
         } finally {
           lane.readback.unmap();
         }
-        await Promise.race([remapped, failed]);
+        await remapped;
         return kernelMs;
       }),
   };

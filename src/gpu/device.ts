@@ -17,8 +17,11 @@ export class GpuUnusable extends Error {
 export interface OpenDevice {
   readonly facts: AdapterFacts;
   readonly device: GPUDevice;
-  /** Settles, by rejecting with GpuUnusable, when the device is lost or answers with an error that nobody asked about. */
-  readonly failed: Promise<never>;
+  /**
+   * What the work gives; once the device is lost, or answers with an error that nobody asked about, it is not waited for.
+   * @throws GpuUnusable
+   */
+  unlessFailed<T>(work: Promise<T>): Promise<T>;
   close(): void;
 }
 
@@ -48,10 +51,24 @@ export async function openDevice(wanted: string): Promise<OpenDevice> {
   } catch (error) {
     throw new GpuUnusable('none', `"${facts.name}" gives no device: ${error instanceof Error ? error.message : error}`);
   }
-  const failed = failureOf(device, facts.name);
-  // Whoever works with the device races against it; nobody does between two pieces of work.
-  failed.catch(() => undefined);
-  return { facts, device, failed, close: () => device.destroy() };
+  const unlessFailed = guardBy(failureOf(device, facts.name));
+  return { facts, device, unlessFailed, close: () => device.destroy() };
+}
+
+/** Promise.race would keep 300 bytes for each piece of work until the device fails: 15 MB for an image of a terabyte. */
+export function guardBy(failed: Promise<never>): OpenDevice['unlessFailed'] {
+  const waiting = new Set<(reason: unknown) => void>();
+  let failure: { reason: unknown } | undefined;
+  failed.catch((reason: unknown) => {
+    failure = { reason };
+    for (const reject of waiting) reject(reason);
+  });
+  return (work) =>
+    new Promise((resolve, reject) => {
+      if (failure !== undefined) reject(failure.reason);
+      waiting.add(reject);
+      work.then(resolve, reject).finally(() => waiting.delete(reject));
+    });
 }
 
 function failureOf(device: GPUDevice, name: string): Promise<never> {
@@ -70,10 +87,10 @@ function failureOf(device: GPUDevice, name: string): Promise<never> {
  * Makes buffers and pipelines, which may need more memory than the device has. One at a time.
  * @throws GpuUnusable
  */
-export async function allocating<T>({ device, facts, failed }: OpenDevice, make: () => Promise<T>): Promise<T> {
+export async function allocating<T>({ device, facts, unlessFailed }: OpenDevice, make: () => Promise<T>): Promise<T> {
   device.pushErrorScope('out-of-memory');
-  const made = await Promise.race([make(), failed]).catch((error: unknown) => error);
-  const memory = await Promise.race([device.popErrorScope(), failed]);
+  const made = await unlessFailed(make()).catch((error: unknown) => error);
+  const memory = await unlessFailed(device.popErrorScope());
   if (memory !== null) throw new GpuUnusable('memory', `"${facts.name}" has too little memory: ${memory.message}`);
   if (made instanceof GpuUnusable) throw made;
   if (made instanceof Error) throw new GpuUnusable('lost', `"${facts.name}" refuses a kernel: ${made.message}`);
