@@ -113,9 +113,12 @@ export function addImage(yargs: Argv, command: string, choose: (verb: ChosenVerb
           { face, signal },
         );
         if ('dryRun' in result) {
-          const { codec, level, engine, threads } = result;
-          face.say(`would image ${source} to ${out} with ${codec} ${level}, ${engine} engine, ${threads} threads`);
-          face.answer({ dryRun: true, source, out, codec, level, engine, threads });
+          const { codec, level, engine, threads, gpus } = result;
+          const cards = gpus.length === 0 ? '' : `, graphics card ${[...new Set(gpus)].join(', ')}`;
+          face.say(
+            `would image ${source} to ${out} with ${codec} ${level}, ${engine} engine, ${threads} threads${cards}`,
+          );
+          face.answer({ dryRun: true, source, out, codec, level, engine, threads, gpus });
           return 0;
         }
         face.say(`${source} -> ${out}`);

@@ -49,6 +49,8 @@ export interface ImagePlan {
   level: number;
   engine: EngineName;
   threads: number;
+  /** Graphics cards, as they would be asked for. */
+  gpus: readonly string[];
 }
 
 /** Makes an image. It gets its name only when it is whole, and proven if that was asked for. */
@@ -69,7 +71,8 @@ export async function runImage(options: ImageOptions, report: RunReport): Promis
     const decided: DecidedOptions = { ...options, out, codec: codec.name };
     const output = await openOutput(decided, source, report);
     try {
-      if (options.dryRun) return { dryRun: true, codec: codec.name, level, engine, threads };
+      if (options.dryRun)
+        return { dryRun: true, codec: codec.name, level, engine, threads, gpus: plan.gpu?.wanted ?? [] };
       return await saveTo(output, source, plan, decided, report);
     } finally {
       output.close();

@@ -59,4 +59,30 @@ describe('image -c gpu-lz4', () => {
     assert.equal(JSON.parse(readFileSync(`${image}.json`, 'utf8')).image.engine, 'gpu');
     ends(await lifeboat(['verify', image, '--against', source]), STATUS.done);
   });
+
+  test('two threads that feed one device make the image that one makes', { skip }, async (t) => {
+    const base = directory(t);
+    const source = fileOf(join(base, 'source'), SOURCE);
+    const imageBy = async (gpu: string, name: string) => {
+      const image = join(base, name);
+      const flags = ['--engine', 'gpu', '--gpu', gpu, '--chunk', '128KiB', '-v'];
+      const ran = await lifeboat(['image', source, '-o', image, ...flags], { ...SOFTWARE, timeout: 120_000 });
+      ends(ran, STATUS.done, /compressing on SwiftShader/);
+      return { bytes: readFileSync(image), threads: JSON.parse(readFileSync(`${image}.json`, 'utf8')).image.threads };
+    };
+    const [one, two] = [await imageBy('0', 'one.lz4'), await imageBy('0,0', 'two.lz4')];
+    assert.ok(one.bytes.equals(two.bytes));
+    assert.ok(one.threads === 1 && two.threads <= 2, `${one.threads} and ${two.threads} threads`);
+  });
+
+  test('all is every hardware card, and where there is none the processors; a list has no gaps', async (t) => {
+    const base = directory(t);
+    const source = fileOf(join(base, 'source'), SOURCE);
+    const image = join(base, 'image.lz4');
+    const all = ['image', source, '-o', image, '-c', 'gpu-lz4', '--gpu', 'all'];
+    const ran = await lifeboat(all, skip === false ? SOFTWARE : NO_CARD);
+    ends(ran, STATUS.done, /no graphics card: .*; the processors go on/);
+    sameBytes(await stockDecoded(image), SOURCE);
+    ends(await lifeboat([...all.slice(0, -1), '0,', '-f'], NO_CARD), STATUS.usage, /--gpu takes names or numbers/);
+  });
 });
