@@ -45,10 +45,15 @@ export function cardsFor(wanted: readonly string[], measured: readonly CardSpeed
  * never measured, stays as it is.
  */
 export function devicesFor(wanted: readonly string[], measured: readonly CardSpeed[]): readonly string[] {
+  const usable = measured.filter(isUsable);
+  const [first] = matching('all', usable);
   return wanted.flatMap((each) => {
-    const cards = matching(each, measured.filter(isUsable));
+    const cards = matching(each, usable);
     const isRepeated = wanted.filter((other) => other === each).length > 1;
-    return cards.length === 0 || isRepeated ? [each] : cards.flatMap(fed);
+    if (cards.length === 0 || isRepeated) return [each];
+    // Without its name another card will do that has come in its place.
+    if (each === 'auto' && cards[0] === first) return Array.from({ length: first?.feeders ?? 1 }, () => each);
+    return cards.flatMap(fed);
   });
 }
 

@@ -46,6 +46,7 @@ test('a software device is taken where it is named, and one that was not measure
 
 test('who was told to take a card has as many threads feed it as did best, unless they say how many', () => {
   assert.deepEqual(devicesFor(['auto'], ALL), ['NVIDIA H200', 'NVIDIA H200']);
+  assert.deepEqual(devicesFor(['auto'], [SOFT, LARGE]), ['auto', 'auto']);
   assert.deepEqual(devicesFor(['1'], ALL), ['NVIDIA H200', 'NVIDIA H200']);
   assert.deepEqual(devicesFor(['1', '1', '1'], ALL), ['1', '1', '1']);
   assert.deepEqual(devicesFor(['auto'], []), ['auto']);

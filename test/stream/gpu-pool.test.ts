@@ -122,7 +122,7 @@ test('two threads that feed one device share the work, and make the bytes that o
     };
     return Object.create(member, { take: { value: take } }) as GpuMember;
   });
-  await eventually(() => made.events.length === 2);
+  assert.ok(await eventually(() => made.events.length === 2, 30_000));
   assert.deepEqual(await thereAndBack(made, PLAINS), alone);
   assert.equal((taken[0] ?? 0) + (taken[1] ?? 0), 2 * PLAINS.length);
   assert.ok(
@@ -171,9 +171,9 @@ for (const [wanted, goesOn] of [
       dead = deadMember(events);
       return dead;
     });
-    await eventually(() => made.events.length === 2);
+    assert.ok(await eventually(() => made.events.length === 2, 30_000));
     const frames = thereAndBack(made, PLAINS);
-    await eventually(() => dead?.isFull === true);
+    assert.ok(await eventually(() => dead?.isFull === true, 30_000));
     dead?.lose();
     assert.deepEqual((await frames).map(blockSizeNumber), [4, 4, 4, 4]);
     assert.equal(made.events.at(-1), `it was lost: ${goesOn} go on`);
@@ -208,7 +208,7 @@ test('what a device had in hand when it was lost is done by the processors, and 
   });
   for (const { number, plain } of slots) plain.fill(number + 1, 0, 1000 + number);
   const results = slots.map(({ number }) => pool.run(encode(number, 1000 + number)));
-  await eventually(() => dead?.isFull === true);
+  assert.ok(await eventually(() => dead?.isFull === true, 30_000));
   dead?.lose();
   for (const [number, { frame }] of slots.entries()) {
     const result = await (results[number] as (typeof results)[number]);
