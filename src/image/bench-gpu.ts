@@ -115,9 +115,8 @@ async function tryFeeders(
     signal.throwIfAborted();
     refuse(fed.problem());
     const trial = await trialOf(fed.pool, { slots, plains, forMs: isSoftware ? 0 : TRIAL_MS });
-    // What a card does not do the processors do, and would be measured in its place.
-    refuse(fed.problem() ?? (fed.pool.threads === feeders ? undefined : 'it left chunks to the processors'));
-    return { card: { index, name, isSoftware }, feeders, ...trial };
+    refuse(fed.problem() ?? (trial.isByGpu ? undefined : 'it left chunks to the processors'));
+    return { card: { index, name, isSoftware }, feeders, ...trial.speed };
   } catch (error) {
     signal.throwIfAborted();
     throw error;
@@ -172,18 +171,22 @@ interface Trial {
 async function trialOf(
   pool: JobPool,
   { slots, plains, forMs }: Trial,
-): Promise<Pick<CardTrial, 'compressBytesPerSecond' | 'decompressBytesPerSecond' | 'ratio'>> {
+): Promise<{ speed: Omit<CardTrial, 'card' | 'feeders'>; isByGpu: boolean }> {
+  // What a card does not do the processors do, and would be measured in its place.
+  let isByGpu = true;
   const frames: Extract<JobResult, { kind: 'encoded' }>[] = [];
   const lengthOf = (slot: number) => plains[slot]?.length ?? 0;
   const encode = async (slot: number) => {
     const result = await pool.run({ kind: 'encode', slot, plainLength: lengthOf(slot), zerosToo: true });
     if (result.kind !== 'encoded') throw new Error(`a device answered "${result.kind}" when it was told to encode`);
     frames[slot] = result;
+    isByGpu &&= result.byGpu === true;
   };
   const decode = async (slot: number) => {
     const { frameLength, crc } = frames[slot] as (typeof frames)[number];
     const result = await pool.run({ kind: 'decode', slot, shift: 0, frameLength, plainLength: lengthOf(slot), crc });
     if (result.kind !== 'plain') throw new Error(`what was compressed does not decode: ${JSON.stringify(result)}`);
+    isByGpu &&= result.byGpu === true;
   };
   async function perSecond(work: (slot: number) => Promise<void>): Promise<number> {
     // The first of each device compiles its kernels.
@@ -209,5 +212,5 @@ async function trialOf(
     throw new Error('what was compressed decodes to other bytes');
   const sum = (lengths: number[]) => lengths.reduce((total, length) => total + length, 0);
   const ratio = sum(plains.map(({ length }) => length)) / sum(frames.map(({ frameLength }) => frameLength));
-  return { compressBytesPerSecond, decompressBytesPerSecond, ratio };
+  return { speed: { compressBytesPerSecond, decompressBytesPerSecond, ratio }, isByGpu };
 }

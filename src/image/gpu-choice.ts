@@ -1,20 +1,26 @@
 import { LifeboatError } from '../error.js';
 import { hasWebgpu } from '../gpu/survey.js';
-import type { GoesOn } from '../stream/gpu-pool.js';
-import type { SaveGpu } from '../stream/save.js';
+import type { GoesOn, GpuPoolOptions } from '../stream/gpu-pool.js';
 import type { GpuWish } from './image-options.js';
 import type { RunReport } from './report.js';
 
-/** What the stream needs of a graphics card, and which one did the work. */
+/** What the stream needs of graphics cards, and which ones did the work. */
 export interface GpuChoice {
   /** Undefined where there can be none: the processors do it all. */
-  gpu: SaveGpu | undefined;
-  /** Its name, once it is at work. */
-  usedName(): string | undefined;
-  /** The processors have nothing to compress, as long as a card is there that does it alone. */
+  gpu: GpuPoolOptions | undefined;
+  /** Undefined until one is at work. */
+  used(): UsedGpu | undefined;
+  /** The processors have nothing to do, as long as a card is there that does it alone. */
   isAlone(): boolean;
 }
 
+export interface UsedGpu {
+  /** Of several cards, all their names. */
+  name: string;
+  isSoftware: boolean;
+}
+
+const NO_GPU: GpuChoice = { gpu: undefined, used: () => undefined, isAlone: () => false };
 const NO_PACKAGE = 'the npm package webgpu is not installed (install.sh --with-gpu adds it)';
 
 /**
@@ -22,35 +28,55 @@ const NO_PACKAGE = 'the npm package webgpu is not installed (install.sh --with-g
  * @throws LifeboatError FAILED where one was, and there can be none
  */
 export function chooseGpu(wish: GpuWish | undefined, report: RunReport): GpuChoice {
-  const names = new Set<string>();
-  let isAlone = wish?.isHybrid === false;
-  const usedName = () => (names.size === 0 ? undefined : [...names].join(' and '));
-  const none = { gpu: undefined, usedName, isAlone: () => false };
-  if (wish === undefined) return none;
-  const unusable = (reason: string, goesOn: GoesOn) => {
-    if (goesOn === 'same') {
-      report.detail(`${usedName()}: one thread less feeds it: ${reason}`);
-      return;
-    }
-    if (goesOn === 'processors') isAlone = false;
-    if (goesOn === 'processors' && wish.isRequired && names.size === 0) throw refused(reason);
-    const rest = goesOn === 'others' ? 'the others go on' : 'the processors go on';
-    report.warn(`${usedName() ?? 'no graphics card'}: ${reason}; ${rest}`);
-  };
+  if (wish === undefined) return NO_GPU;
+  const devices = new Map<string, UsedGpu>();
+  let isAlone = !wish.isHybrid;
+  const used = () => (devices.size === 0 ? undefined : together([...devices.values()]));
   if (!hasWebgpu()) {
-    unusable(NO_PACKAGE, 'processors');
-    return none;
+    goOnWithout(wish, used(), { reason: NO_PACKAGE, goesOn: 'processors' }, report);
+    return NO_GPU;
   }
-  const gpu: SaveGpu = {
+  const gpu: GpuPoolOptions = {
     wanted: wish.wanted,
     isHybrid: wish.isHybrid,
-    onReady({ name, isSoftware }) {
-      if (!names.has(name)) report.detail(`compressing on ${name}${isSoftware ? ' (software)' : ''}`);
-      names.add(name);
+    onReady(device) {
+      // Threads that feed one card tell of it each.
+      if (!devices.has(device.name)) report.detail(`compressing on ${gpuInWords(device)}`);
+      devices.set(device.name, device);
     },
-    onUnusable: unusable,
+    onUnusable(reason, goesOn) {
+      if (goesOn === 'processors') isAlone = false;
+      goOnWithout(wish, used(), { reason, goesOn }, report);
+    },
   };
-  return { gpu, usedName, isAlone: () => isAlone };
+  return { gpu, used, isAlone: () => isAlone };
+}
+
+function together(devices: readonly UsedGpu[]): UsedGpu {
+  return {
+    name: devices.map(({ name }) => name).join(' and '),
+    isSoftware: devices.every(({ isSoftware }) => isSoftware),
+  };
+}
+
+function gpuInWords({ name, isSoftware }: UsedGpu): string {
+  return `${name}${isSoftware ? ' (software)' : ''}`;
+}
+
+/** @throws LifeboatError FAILED if a card was demanded, and none was ever at work */
+function goOnWithout(
+  wish: GpuWish,
+  used: UsedGpu | undefined,
+  { reason, goesOn }: { reason: string; goesOn: GoesOn },
+  report: RunReport,
+): void {
+  const name = used?.name ?? 'no graphics card';
+  if (goesOn === 'same') {
+    report.detail(`${name}: one thread less feeds it: ${reason}`);
+    return;
+  }
+  if (goesOn === 'processors' && wish.isRequired && used === undefined) throw refused(reason);
+  report.warn(`${name}: ${reason}; the ${goesOn === 'others' ? 'others' : 'processors'} go on`);
 }
 
 function refused(reason: string): LifeboatError {

@@ -116,7 +116,7 @@ async function saveTo(
       : undefined;
   const progress: SaveProgress = { plainBytes: 0, writtenBytes: 0, zeroBytes: 0, skippedBytes: 0 };
   const wish = plan.gpu === undefined ? undefined : await fedBy(plan.gpu, warn, options.signal);
-  const { gpu, usedName, isAlone } = chooseGpu(wish, { ...report, warn });
+  const { gpu, used, isAlone } = chooseGpu(wish, { ...report, warn });
   const policy = createRunPolicy({ plan, options, source, progress, isIdle: isAlone }, report);
   const stopFollowing = report.follow('image', () => ({
     doneBytes: progress.plainBytes,
@@ -181,7 +181,7 @@ async function saveTo(
       sizeBytes: saved.writtenBytes,
       codec: plan.codec.name,
       level: mostUsedLevel(saved) ?? plan.level,
-      engine: usedName() === undefined ? plan.engine : 'gpu',
+      engine: used() === undefined ? plan.engine : 'gpu',
       threads,
       chunkBytes: plan.chunkBytes,
       frames: saved.table.count,

@@ -18,7 +18,10 @@ export interface GpuPoolOptions {
    * makes a valid image, but no two the same bytes.
    */
   isHybrid: boolean;
-  /** Told once for each thread whose device can be used, and once for each whose cannot be (any more), with the reason. */
+  /**
+   * Told once for each thread whose device can be used, and once for each whose cannot be (any more), with the reason; what the latter
+   * throws ends all jobs.
+   */
   onReady: (device: { name: string; isSoftware: boolean }) => void;
   onUnusable: (reason: string, goesOn: GoesOn) => void;
 }
@@ -40,22 +43,24 @@ export function createGpuJobPool(
   const queue: WaitingJob[] = [];
   let atProcessors = 0;
   let mostThreads = threads;
-  let closed: Error | undefined;
+  let closed: { reason: unknown } | undefined;
   let processors: JobPool | undefined;
-  let feeders = 0;
   const members = options.wanted.map(
     (wanted): GpuMember =>
       createMember(
         { setup, wanted },
         {
           onReady(device) {
-            feeders += 1;
             options.onReady(device);
             dispatch();
           },
           onUnusable(reason, inHand) {
-            options.onUnusable(reason, goesOnWithout(wanted));
             queue.unshift(...inHand);
+            try {
+              options.onUnusable(reason, goesOnWithout(wanted));
+            } catch (error) {
+              end(error);
+            }
             dispatch();
           },
           onAnswer({ resolve, reject, ...waiting }, reply) {
@@ -100,13 +105,21 @@ export function createGpuJobPool(
       .then(resolve, reject);
   }
 
+  function end(reason: unknown): void {
+    if (closed !== undefined) return;
+    closed = { reason };
+    const left = [...queue.splice(0), ...members.flatMap((member) => member.close())];
+    for (const { reject } of left) reject(reason);
+    processors?.close();
+  }
+
   return {
     get threads() {
-      const computing = options.isHybrid || processors !== undefined ? threads : 0;
-      return Math.max(1, feeders + computing);
+      const devices = members.filter(({ isUnusable }) => !isUnusable).length;
+      return devices + (options.isHybrid || devices === 0 ? threads : 0);
     },
     run(job) {
-      if (closed !== undefined) return Promise.reject(closed);
+      if (closed !== undefined) return Promise.reject(closed.reason);
       return new Promise<JobResult>((resolve, reject) => {
         queue.push({ job, resolve, reject });
         dispatch();
@@ -117,12 +130,6 @@ export function createGpuJobPool(
       processors?.limit(mostThreads);
       dispatch();
     },
-    close() {
-      if (closed !== undefined) return;
-      closed = new Error('the worker pool was closed');
-      const left = [...queue.splice(0), ...members.flatMap((member) => member.close())];
-      for (const { reject } of left) reject(closed);
-      processors?.close();
-    },
+    close: () => end(new Error('the worker pool was closed')),
   };
 }

@@ -2,7 +2,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { GpuUnusable } from '../gpu/device.js';
 import { type GpuEngine, openEngine } from '../gpu/engine.js';
 import { crc32 } from '../native/crc32.js';
-import { createBusyClock } from './busy-clock.js';
 import type { Job, JobOutcome, JobResult, WorkerSetup } from './job.js';
 import { beNice } from './rest.js';
 import { type SentError, sendError } from './sent-error.js';
@@ -31,12 +30,12 @@ if (parentPort !== null) void serve(parentPort);
 async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
   const { setup, wanted } = workerData as GpuWorkerStart;
   beNice(setup.niceness);
-  const busy = createBusyClock();
-  let countedMs = 0;
   const slots = Array.from({ length: setup.layout.count }, (_, number) => viewSlot(setup.memory, setup.layout, number));
   const reply = (message: GpuWorkerReply) => port.postMessage(message);
   let isOver = false;
   let engine: GpuEngine | undefined;
+  /** Jobs overlap: of each only what no other one had before counts as busy. */
+  let countedTo = 0;
   port.on('message', async (request: GpuWorkerRequest) => {
     if (request === 'close') {
       if (!isOver) engine?.close();
@@ -45,12 +44,14 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
       return;
     }
     const { id, job } = request;
+    const start = performance.now();
     try {
-      const outcome = await busy.during(() => perform(engine as GpuEngine, job, slots[job.slot] as Slot));
-      // Jobs overlap: each is charged what went by since the one before it, so that together they are as long as the device was busy.
-      const busyMs = busy.busyMs - countedMs;
-      countedMs += busyMs;
-      reply(outcome === undefined ? { kind: 'unfit', id } : { kind: 'done', id, result: { ...outcome, busyMs } });
+      const outcome = await perform(engine as GpuEngine, job, slots[job.slot] as Slot);
+      const end = performance.now();
+      const busyMs = end - Math.max(start, countedTo);
+      countedTo = end;
+      if (outcome === undefined) reply({ kind: 'unfit', id });
+      else reply({ kind: 'done', id, result: { ...outcome, busyMs, byGpu: true } });
     } catch (error) {
       if (isOver) return;
       if (error instanceof GpuUnusable) {

@@ -42,8 +42,8 @@ export type Job =
   /** Look at plaintext that is already in the slot. */
   | { kind: 'scan'; slot: number; plainLength: number };
 
-/** `restMs`: how long the thread is to do nothing now. */
-export type JobResult = JobOutcome & { busyMs: number; restMs?: number };
+/** `restMs`: how long the thread is to do nothing now. `byGpu`: a graphics card did it. */
+export type JobResult = JobOutcome & { busyMs: number; restMs?: number; byGpu?: boolean };
 
 export type JobOutcome =
   | { kind: 'zeros' }

@@ -7,7 +7,7 @@ import { createBusyClock } from './busy-clock.js';
 import type { ByteSink } from './byte-sink.js';
 import type { ChunkSource } from './chunk-source.js';
 import { type Chunk, knownZeroBytes } from './chunks.js';
-import { createGpuJobPool, type GoesOn, type GpuPoolOptions } from './gpu-pool.js';
+import { createGpuJobPool, type GpuPoolOptions } from './gpu-pool.js';
 import { inlineHasher, threadHasher } from './hasher.js';
 import type { JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
@@ -36,19 +36,9 @@ export interface SaveOptions {
   pilot?: SavePilot | undefined;
   /** The nice value of the threads that compress. */
   niceness?: number | undefined;
-  /** A graphics card that compresses to lz4 too; undefined: none is to be used. */
-  gpu?: SaveGpu | undefined;
+  /** Graphics cards that compress to lz4; undefined: none is to be used. */
+  gpu?: GpuPoolOptions | undefined;
   signal: AbortSignal;
-}
-
-export interface SaveGpu {
-  /** Each `auto`, an index, or a part of its name; twice for a device that two threads feed. */
-  wanted: readonly string[];
-  /** The processors take chunks as well. */
-  isHybrid: boolean;
-  onReady(device: { name: string; isSoftware: boolean }): void;
-  /** Throws to end the run; else others go on. */
-  onUnusable(reason: string, goesOn: GoesOn): void;
 }
 
 /** Steers a run while it goes on. */
@@ -123,8 +113,7 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
   const slots = createSlotPool(memory, layout, signal);
   const { niceness } = options;
   const setup = { memory, layout, codec: codec.name, engine, level, chunkBytes, xzCheck: undefined, niceness };
-  const pool =
-    gpu === undefined ? createJobPool(setup, threads) : createGpuJobPool(setup, threads, gpuOptionsOf(gpu, fail));
+  const pool = gpu === undefined ? createJobPool(setup, threads) : createGpuJobPool(setup, threads, gpu);
   const hasher = options.sha256 ? (threads === 1 ? inlineHasher() : threadHasher()) : undefined;
   const reading = createBusyClock();
   const writing = createBusyClock();
@@ -343,22 +332,4 @@ export async function saveImage(options: SaveOptions): Promise<Saved> {
     hasher?.close();
     end();
   }
-}
-
-function gpuOptionsOf(
-  { wanted, isHybrid, onReady, onUnusable }: SaveGpu,
-  fail: (error: unknown) => void,
-): GpuPoolOptions {
-  return {
-    wanted,
-    isHybrid,
-    onReady,
-    onUnusable(reason, goesOn) {
-      try {
-        onUnusable(reason, goesOn);
-      } catch (error) {
-        fail(error);
-      }
-    },
-  };
 }
