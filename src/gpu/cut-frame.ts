@@ -1,10 +1,12 @@
 import { LZ4_MAGIC, LZ4_STORED, lz4HeaderRest, parseLz4Header, type Xxh32 } from '../codec/lz4-frame.js';
 import { LifeboatError } from '../error.js';
-import { BLOCK_BYTES, BLOCK_HEADER_BYTES } from './block.js';
+import { BLOCK_HEADER_BYTES } from './block.js';
 
 /** A frame whose blocks the device can decode side by side; offsets in bytes from the frame's start. */
 export interface CutFrame {
   frame: Buffer;
+  /** Plaintext of each block but the last. */
+  blockBytes: number;
   blocks: { offset: number; bytes: number; isStored: boolean }[];
   /** Undefined if the frame does not say. */
   contentBytes: number | undefined;
@@ -15,7 +17,7 @@ const CHECKSUM_BYTES = 4;
 const MAGIC_AND_FLAGS_BYTES = 6;
 
 /**
- * Finds the blocks of one LZ4 frame, ours or that of `lz4 -B4 -BI`, and checks the checksums that the blocks have.
+ * Finds the blocks of one LZ4 frame, ours or that of `lz4 -BI` with blocks of any size, and checks the checksums that they have.
  * @returns undefined for anything else, damaged or not: the processor's decoder says what it is
  */
 export function cutFrame(frame: Buffer, xxh32: Xxh32): CutFrame | undefined {
@@ -30,7 +32,8 @@ export function cutFrame(frame: Buffer, xxh32: Xxh32): CutFrame | undefined {
     throw error;
   }
   // Without the checksum nothing would prove what comes out.
-  if (!header.independentBlocks || !header.hasContentChecksum || header.maxBlockBytes !== BLOCK_BYTES) return undefined;
+  if (!header.hasContentChecksum) return undefined;
+  const blockBytes = header.maxBlockBytes;
   const trailerBytes = header.hasBlockChecksums ? CHECKSUM_BYTES : 0;
   const blocks: CutFrame['blocks'] = [];
   let at = headerEnd;
@@ -41,14 +44,15 @@ export function cutFrame(frame: Buffer, xxh32: Xxh32): CutFrame | undefined {
     if (length === 0) break;
     const isStored = length >= LZ4_STORED;
     const bytes = isStored ? length - LZ4_STORED : length;
-    if (bytes === 0 || bytes > BLOCK_BYTES || bytes + trailerBytes > frame.length - at) return undefined;
+    if (bytes === 0 || bytes > blockBytes || bytes + trailerBytes > frame.length - at) return undefined;
     const content = frame.subarray(at, at + bytes);
     if (trailerBytes > 0 && frame.readUInt32LE(at + bytes) !== xxh32(content) >>> 0) return undefined;
     blocks.push({ offset: at, bytes, isStored });
     at += bytes + trailerBytes;
   }
   if (frame.length - at !== CHECKSUM_BYTES) return undefined;
+  if (!header.independentBlocks && blocks.length > 1) return undefined;
   const { contentBytes } = header;
-  if (contentBytes !== undefined && Math.ceil(contentBytes / BLOCK_BYTES) !== blocks.length) return undefined;
-  return { frame, blocks, contentBytes, contentChecksum: frame.readUInt32LE(at) };
+  if (contentBytes !== undefined && Math.ceil(contentBytes / blockBytes) !== blocks.length) return undefined;
+  return { frame, blockBytes, blocks, contentBytes, contentChecksum: frame.readUInt32LE(at) };
 }

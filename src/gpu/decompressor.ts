@@ -5,7 +5,7 @@ import { allocating, type OpenDevice } from './device.js';
 import { gpuFrameBound } from './frame.js';
 import type { BatchShape } from './kernels/common.js';
 import { RESOLVE_WGSL } from './kernels/resolve.js';
-import { INVALID, MAX_DECODED_SEQUENCES, WALK_WGSL } from './kernels/walk.js';
+import { INVALID, MAX_DECODED_SEQUENCES, SEQUENCE_WORDS, WALK_WGSL } from './kernels/walk.js';
 import { createLanePool, LANES } from './lanes.js';
 import { bindSteps, createPipelines, type Kernel, type Step } from './pipeline.js';
 import { createPassTimer, type PassTimer, TIMES_BYTES } from './timer.js';
@@ -56,7 +56,7 @@ export async function createDecompressor(open: OpenDevice, shape: BatchShape): P
 
   return {
     shape,
-    takes: ({ frame, blocks }) => blocks.length <= shape.blocksPerChunk && frame.length <= room.frameBytes,
+    takes: (cut) => roomOf(cut) <= shape.blocksPerChunk * BLOCK_BYTES && cut.frame.length <= room.frameBytes,
     decompress: (cuts, take) =>
       lanes.use(async (lane) => {
         fill(Buffer.from(lane.upload.getMappedRange()), cuts, shape);
@@ -96,20 +96,31 @@ function roomFor({ chunks, blocksPerChunk }: BatchShape) {
   };
 }
 
+/** What a frame's plaintext takes at most, in bytes. */
+function roomOf({ blocks, blockBytes, contentBytes }: CutFrame): number {
+  return contentBytes ?? blocks.length * blockBytes;
+}
+
 function fill(mapped: Buffer, cuts: readonly CutFrame[], shape: BatchShape): void {
   const { tableBytes, frameBytes } = roomFor(shape);
   const table = new Uint32Array(mapped.buffer, mapped.byteOffset, tableBytes / WORD_BYTES).fill(0);
-  for (const [chunk, { frame, blocks, contentBytes }] of cuts.entries()) {
+  for (const [chunk, cut] of cuts.entries()) {
+    const { frame, blocks, blockBytes, contentBytes } = cut;
     frame.copy(mapped, tableBytes + chunk * frameBytes);
     for (const [at, { offset, bytes, isStored }] of blocks.entries()) {
       const isLast = at === blocks.length - 1;
-      const plainBytes = isLast && contentBytes !== undefined ? contentBytes - at * BLOCK_BYTES : BLOCK_BYTES;
+      const plainBytes = isLast ? roomOf(cut) - at * blockBytes : blockBytes;
       const isExact = !isLast || contentBytes !== undefined;
       const length = isStored ? (bytes | STORED) >>> 0 : bytes;
       const entry = [chunk * frameBytes + offset, length, plainBytes, isExact ? 1 : 0];
-      table.set(entry, (chunk * shape.blocksPerChunk + at) * ENTRY_WORDS);
+      table.set(entry, unitOf(chunk, at, blockBytes, shape) * ENTRY_WORDS);
     }
   }
+}
+
+/** Blocks lie one behind another in their chunk's place, each from a multiple of 64 KiB on: that is its number in all tables. */
+function unitOf(chunk: number, at: number, blockBytes: number, { blocksPerChunk }: BatchShape): number {
+  return chunk * blocksPerChunk + (at * blockBytes) / BLOCK_BYTES;
 }
 
 function submit(device: GPUDevice, lane: Lane, chunks: number, shape: BatchShape): void {
@@ -133,21 +144,21 @@ function submit(device: GPUDevice, lane: Lane, chunks: number, shape: BatchShape
 
 /** Every block but the last must be full, or the plaintext would have gaps. */
 function plainOf(
-  { blocks, contentBytes }: CutFrame,
+  { blocks, blockBytes, contentBytes }: CutFrame,
   chunk: number,
   results: Uint32Array,
   plain: Buffer,
-  { blocksPerChunk }: BatchShape,
+  shape: BatchShape,
 ): Buffer | undefined {
-  const first = chunk * blocksPerChunk;
   let plainBytes = 0;
   for (const at of blocks.keys()) {
-    const bytes = results[(first + at) * RESULT_WORDS] ?? INVALID;
-    if (bytes === INVALID || (bytes !== BLOCK_BYTES && at < blocks.length - 1)) return undefined;
+    const bytes = results[unitOf(chunk, at, blockBytes, shape) * RESULT_WORDS] ?? INVALID;
+    if (bytes === INVALID || (bytes !== blockBytes && at < blocks.length - 1)) return undefined;
     plainBytes += bytes;
   }
   if (contentBytes !== undefined && plainBytes !== contentBytes) return undefined;
-  return plain.subarray(first * BLOCK_BYTES, first * BLOCK_BYTES + plainBytes);
+  const start = chunk * shape.blocksPerChunk * BLOCK_BYTES;
+  return plain.subarray(start, start + plainBytes);
 }
 
 async function createLanes(device: GPUDevice, shape: BatchShape): Promise<Lane[]> {
@@ -156,7 +167,7 @@ async function createLanes(device: GPUDevice, shape: BatchShape): Promise<Lane[]
   const buffer = (size: number, usage: number) => device.createBuffer({ size, usage });
   const framesBytes = shape.chunks * frameBytes;
   // The queue does one submit after another, so all of them can work in it.
-  const sequences = buffer(blocks * MAX_DECODED_SEQUENCES * 2 * WORD_BYTES, USAGE.storage);
+  const sequences = buffer(blocks * MAX_DECODED_SEQUENCES * SEQUENCE_WORDS * WORD_BYTES, USAGE.storage);
   return Array.from({ length: LANES }, () => {
     const own = {
       upload: device.createBuffer({

@@ -1,9 +1,11 @@
-import { BLOCK_BYTES } from '../block.js';
+import { BLOCK_BYTES, LEAST_MATCH_BYTES } from '../block.js';
 import { INVALID, MAX_DECODED_SEQUENCES, READ_SEQUENCES_WGSL } from './walk.js';
 
 const LANES = 256;
 const BYTES_A_LANE = 4;
 const TILE = LANES * BYTES_A_LANE;
+/** So many sequences may begin in a tile: each but the last of a block has a match. */
+const MOST_IN_TILE = TILE / LEAST_MATCH_BYTES;
 
 /**
  * The bytes of a block from its sequences, in tiles from front to back. A byte is a literal, or a copy of an earlier byte: one from
@@ -17,15 +19,17 @@ ${READ_SEQUENCES_WGSL}
 var<workgroup> cells: array<atomic<u32>, ${TILE}>;
 var<workgroup> unknown: atomic<u32>;
 var<workgroup> goes_on: u32;
+/** A sequence from which on those of the next tile are found. */
+var<workgroup> reached: u32;
 const KNOWN = 0x80000000u;
 
-/** The last sequence that begins at or before this byte of the plaintext. */
-fn sequence_at(first: u32, count: u32, position: u32) -> u32 {
-  var low = 0u;
-  var high = count - 1u;
+/** The last of these sequences, both included, that begins at or before this byte of the plaintext. */
+fn sequence_at(from_number: u32, to_number: u32, position: u32) -> u32 {
+  var low = from_number;
+  var high = to_number;
   while (low < high) {
     let middle = (low + high + 1u) / 2u;
-    if ((sequences[first + middle].x & 0xffffu) <= position) { low = middle; } else { high = middle - 1u; }
+    if (sequences[middle].first <= position) { low = middle; } else { high = middle - 1u; }
   }
   return low;
 }
@@ -34,14 +38,11 @@ fn plain_byte(block: u32, position: u32) -> u32 {
   return (plain[block * ${BLOCK_BYTES / 4}u + (position >> 2u)] >> ((position & 3u) * 8u)) & 0xffu;
 }
 
-fn cell(block: u32, sequence: vec2<u32>, position: u32, tile: u32) -> u32 {
-  let distance = sequence.y >> 16u;
-  let literals = sequence.x & 0xffffu;
-  let copies = sequence.x >> 16u;
-  if (distance == 0u || position < copies) {
-    return KNOWN | frame_byte(table[block].x + (sequence.y & 0xffffu) + position - literals);
-  }
-  let origin = copies - distance + (position - copies) % distance;
+fn cell(block: u32, sequence: Sequence, position: u32, tile: u32) -> u32 {
+  let begin = table[block].x;
+  if (position < sequence.copies) { return KNOWN | frame_byte(begin + sequence.source + position - sequence.first); }
+  let distance = distance_of(begin, sequence);
+  let origin = sequence.copies - distance + (position - sequence.copies) % distance;
   if (origin < tile) { return KNOWN | plain_byte(block, origin); }
   return origin - tile;
 }
@@ -53,25 +54,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (result.x == ${INVALID}u) { return; }
   let bytes = result.x;
   let is_stored = (table[block].y & 0x80000000u) != 0u;
-  let first = block * ${MAX_DECODED_SEQUENCES}u;
+  let last = block * ${MAX_DECODED_SEQUENCES}u + max(result.y, 1u) - 1u;
+  if (lane == 0u) { reached = block * ${MAX_DECODED_SEQUENCES}u; }
   for (var tile = 0u; tile < bytes; tile += ${TILE}u) {
     if (lane == 0u) { atomicStore(&unknown, 0u); }
     workgroupBarrier();
     let own = lane * ${BYTES_A_LANE}u;
-    var sequence = 0u;
-    if (!is_stored && tile + own < bytes) { sequence = sequence_at(first, result.y, tile + own); }
+    var sequence = reached;
+    if (!is_stored) { sequence = sequence_at(sequence, min(sequence + ${MOST_IN_TILE}u, last), tile + own); }
     for (var at = own; at < own + ${BYTES_A_LANE}u; at++) {
       let position = tile + at;
       var content = KNOWN;
       if (position < bytes && is_stored) { content |= frame_byte(table[block].x + position); }
       else if (position < bytes) {
-        while (sequence + 1u < result.y && (sequences[first + sequence + 1u].x & 0xffffu) <= position) { sequence += 1u; }
-        content = cell(block, sequences[first + sequence], position, tile);
+        while (sequence < last && sequences[sequence + 1u].first <= position) { sequence += 1u; }
+        content = cell(block, sequences[sequence], position, tile);
       }
       atomicStore(&cells[at], content);
       if (content < KNOWN) { atomicStore(&unknown, 1u); }
     }
     workgroupBarrier();
+    if (lane == ${LANES - 1}u) { reached = sequence; }
     for (;;) {
       if (lane == 0u) { goes_on = atomicExchange(&unknown, 0u); }
       if (workgroupUniformLoad(&goes_on) == 0u) { break; }
