@@ -9,8 +9,8 @@ _lifeboat_flags() {
       echo "$each $threads --gpu --output --compress --level --chunk --bwlimit --ionice --priority --kind --finish-by" \
         "--verify --no-sha256 --on-read-error --force --dry-run"
       ;;
-    verify) echo "$each $threads --quick --against --compress" ;;
-    restore) echo "$each $threads --output --confirm --range --salvage --check --shrink-tail --force --compress --dry-run" ;;
+    verify) echo "$each $threads --gpu --quick --against --compress" ;;
+    restore) echo "$each $threads --gpu --output --confirm --range --salvage --check --shrink-tail --force --compress --dry-run" ;;
     boot)
       echo "$each $threads --to --disk --compress --level --bwlimit --ionice --priority --kind --finish-by --snapshot" \
         "--require-consistent --include-guests --exclude --require-mount --allow-same-disk --no-verify --no-rescue-kit --lockwait --prune-backups --no-notify --dry-run"
@@ -48,7 +48,7 @@ _lifeboat_values() {
       ;;
     --engine)
       case $1 in
-        image) echo 'auto native portable gpu' ;;
+        image | verify | restore) echo 'auto native portable gpu' ;;
         *) echo 'auto native portable' ;;
       esac
       ;;

@@ -13,6 +13,7 @@ import {
   withPaceOptions,
   withThreadOptions,
 } from './common-options.js';
+import { ENGINES_AND_GPU } from './decoding-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import { gpusOf } from './gpu-option.js';
 import { readKnowledge } from './past-runs.js';
@@ -23,13 +24,12 @@ import { roomBeside } from './target-room.js';
 import type { ChosenVerb } from './verb.js';
 
 const CODEC_CHOICES = ['auto', 'pigz', 'gzip', 'zstd', 'lz4', 'gpu-lz4', 'xz', 'bzip2', 'none'] as const;
-const ENGINE_CHOICES = ['auto', 'native', 'portable', 'gpu'] as const;
 const MIN_CHUNK_BYTES = 4096;
 /** As the configuration has it by default: reading that would cost each image 30 ms of zod. */
 const HISTORY_DIRECTORY = '/var/lib/lifeboat';
 
 function build(yargs: Argv) {
-  const named = withThreadOptions(withCommonOptions(yargs), ENGINE_CHOICES)
+  const named = withThreadOptions(withCommonOptions(yargs), ENGINES_AND_GPU)
     .usage('lifeboat image SOURCE -o OUT\n\nMakes an image of a block device, a file, or stdin (-).')
     .positional('source', { type: 'string', demandOption: true, describe: 'Block device, file, or - for stdin' })
     .option('output', {
@@ -143,7 +143,7 @@ function chunkOf(text: string | undefined): number | undefined {
  */
 function engineOf(argv: {
   compress?: string | undefined;
-  engine: (typeof ENGINE_CHOICES)[number];
+  engine: (typeof ENGINES_AND_GPU)[number];
   gpu: string;
 }): Pick<ImageOptions, 'codec' | 'engine' | 'gpu' | 'autoGpus'> {
   const { compress = 'auto', engine } = argv;

@@ -4,12 +4,13 @@ import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
 import { type RestoreOptions, type RestoreResult, restoreImage } from '../image/restore.js';
 import { restoreRow } from '../image/restore-row.js';
-import { rateInWords, stagesInWords, timeInWords } from '../image/summary.js';
+import { decodedOnInWords, rateInWords, stagesInWords, timeInWords } from '../image/summary.js';
 import type { Prediction } from '../metrics/recovery-time.js';
 import { namesSet } from '../sets/read-set.js';
 import { recoveryFacts } from '../sets/recovery-facts.js';
 import { type RestoreSetResult, restoreSet, tableInWords } from '../sets/restore-set.js';
-import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import { threadsOf, withCommonOptions } from './common-options.js';
+import { decodersOf, withDecodingOptions } from './decoding-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
 import { loadPredictor } from './predicting.js';
@@ -18,7 +19,7 @@ import { parseRange } from './sizes.js';
 import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
-  return withThreadOptions(withCommonOptions(yargs))
+  return withDecodingOptions(withCommonOptions(yargs))
     .usage('lifeboat restore IMAGE|SET -o TARGET\n\nPuts an image back on to a disk, or into a file.')
     .positional('image', { type: 'string', demandOption: true, describe: "File, a set's directory, or - for stdin" })
     .option('output', {
@@ -59,14 +60,15 @@ function build(yargs: Argv) {
 export function addRestore(yargs: Argv, command: string, choose: (verb: ChosenVerb) => void): Argv {
   return yargs.command(command, 'Put an image back on to a disk', build, (argv) => {
     const threads = threadsOf(argv.threads);
+    const { engine, gpu } = decodersOf(argv);
     const range = argv.range === undefined ? undefined : parseRange(argv.range);
     if (argv.output === '') throw new LifeboatError('USAGE', 'The name after -o is empty');
     if (argv.json && argv.output === '-') throw new LifeboatError('USAGE', '--json and -o - both want stdout');
     choose({
       options: argv,
       async action({ face, signal }) {
-        const { image, output: target, confirm, salvage, check, force, dryRun, engine } = argv;
-        const how = { target, range, confirm, salvage, check, force, dryRun, threads, engine, signal };
+        const { image, output: target, confirm, salvage, check, force, dryRun } = argv;
+        const how = { target, range, confirm, salvage, check, force, dryRun, threads, engine, gpu, signal };
         if (namesSet(image)) {
           if (argv.compress === 'none') throw new LifeboatError('USAGE', '-c none is for an image, not for a set');
           const [result, predicted] = await compared(image, how, face, () =>
@@ -136,6 +138,7 @@ function tell(result: RestoreResult, dryRun: boolean, face: Face, predicted: Pre
     `${roundSize(result.plainBytes)} in ${timeInWords(wallMs)}, ${rateInWords(result.plainBytes, wallMs)}; ` +
       `zeros ${roundSize(result.zeroBytes)}; ${result.codec}, ${result.engine} engine, ${result.threads} threads${checked}`,
   );
+  if (result.gpu !== null) face.say(decodedOnInWords(result.gpu));
   if (predicted !== undefined) face.say(`predicted: ${timeInWords(predicted.ms)}`);
   if (result.times !== undefined) face.say(stagesInWords(result.times, 'decoding'));
 }

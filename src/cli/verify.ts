@@ -2,19 +2,20 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { roundSize } from '../device/sizes.js';
 import { EXIT_STATUS, LifeboatError } from '../error.js';
-import { rateInWords, timeInWords } from '../image/summary.js';
+import { decodedOnInWords, rateInWords, timeInWords } from '../image/summary.js';
 import { type VerifyResult, verifyImage } from '../image/verify.js';
 import { verifyRow } from '../image/verify-row.js';
 import { namesSet } from '../sets/read-set.js';
 import { type VerifySetResult, verifySet } from '../sets/verify-set.js';
-import { threadsOf, withCommonOptions, withThreadOptions } from './common-options.js';
+import { threadsOf, withCommonOptions } from './common-options.js';
+import { decodersOf, withDecodingOptions } from './decoding-options.js';
 import { EXIT_WORDS } from './exit-words.js';
 import type { Face } from './face.js';
 import { recorded } from './recording.js';
 import type { ChosenVerb } from './verb.js';
 
 function build(yargs: Argv) {
-  return withThreadOptions(withCommonOptions(yargs))
+  return withDecodingOptions(withCommonOptions(yargs))
     .usage('lifeboat verify IMAGE|SET\n\nDecodes an image and proves that it is whole; of a set, all else too.')
     .positional('image', { type: 'string', demandOption: true, describe: "File, a set's directory, or - for stdin" })
     .option('quick', { type: 'boolean', default: false, describe: 'Sidecar, index, first and last frame only' })
@@ -38,14 +39,17 @@ export function addVerify(yargs: Argv, command: string, choose: (verb: ChosenVer
       throw new LifeboatError('USAGE', '--quick compares nothing with --against');
     if (argv.quick && argv.image === '-')
       throw new LifeboatError('USAGE', '--quick needs a file: the index is at its end');
+    const { engine, gpu } = decodersOf(argv);
+    if (argv.quick && gpu !== undefined)
+      throw new LifeboatError('USAGE', '--quick looks at two frames only: no graphics card is taken for that');
     choose({
       options: argv,
       async action({ face, signal }) {
-        const { image, quick, against, engine } = argv;
+        const { image, quick, against } = argv;
         if (namesSet(image)) {
           if (argv.compress === 'none') throw new LifeboatError('USAGE', '-c none is for an image, not for a set');
           const result = await recorded(
-            () => verifySet({ set: image, quick, against, threads, engine, signal }, face),
+            () => verifySet({ set: image, quick, against, threads, engine, gpu, signal }, face),
             (ending, done) => verifyRow({ ...ending, image: resolve(image) }, done),
             { face, signal },
           );
@@ -56,7 +60,7 @@ export function addVerify(yargs: Argv, command: string, choose: (verb: ChosenVer
         }
         const raw = argv.compress === 'none';
         const result = await recorded(
-          () => verifyImage({ image, raw, quick, against, threads, engine, signal }, face),
+          () => verifyImage({ image, raw, quick, against, threads, engine, gpu, signal }, face),
           (ending, done) => (image === '-' ? undefined : verifyRow({ ...ending, image: resolve(image) }, done)),
           { face, signal },
         );
@@ -94,5 +98,6 @@ function tell(result: VerifyResult, against: string | undefined, face: Face): vo
       ? ''
       : ` in ${timeInWords(result.times.wallMs)}, ${rateInWords(result.plainBytes, result.times.wallMs)}`;
   face.say(`${result.image}: whole, ${result.codec}, ${roundSize(result.plainBytes)}${time}; ${proof}`);
+  if (result.gpu !== null) face.say(decodedOnInWords(result.gpu));
   if (against !== undefined) face.say(`"${against}" holds the same, byte for byte`);
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import type { AdapterFacts } from './adapter.js';
+import { type AdapterFacts, chooseAdapter } from './adapter.js';
 import type { GpuSpeed } from './speed.js';
 import { WEBGPU_PACKAGE } from './webgpu.js';
 
@@ -40,6 +40,17 @@ export async function surveyGpus({ measure, signal }: SurveyOptions): Promise<Gp
     worker.on('error', () => undefined);
     worker.unref();
   }
+}
+
+/** @returns why none can be used for what `--gpu` was given; undefined if one can. Takes 0.3 s with a hardware driver */
+export async function whyNoGpu(wanted: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+  const { gpus, reason } = await surveyGpus({ measure: false, signal });
+  if (reason !== undefined) return reason;
+  const reasons = wanted.map((each) => {
+    const choice = chooseAdapter(gpus, each);
+    return choice.adapter === undefined ? choice.reason : undefined;
+  });
+  return reasons.includes(undefined) ? undefined : reasons[0];
 }
 
 /** Whether the optional package is on this host at all; loads nothing. */

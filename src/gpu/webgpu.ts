@@ -4,6 +4,8 @@ import type * as Webgpu from 'webgpu';
 /** Dawn, as the npm package `webgpu` brings it: 130 MB that most hosts need not have. */
 export const WEBGPU_PACKAGE = 'webgpu';
 
+export const WEBGPU_MISSING = `the npm package ${WEBGPU_PACKAGE} is not installed (install.sh --with-gpu brings it)`;
+
 export type WebgpuModule = Pick<typeof Webgpu, 'create'>;
 
 /** @returns the module, or why it cannot be used here, as a sentence with what to do */
@@ -17,9 +19,7 @@ export async function loadWebgpu(): Promise<{ module: WebgpuModule } | { module:
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
     return {
       module: undefined,
-      reason: isMissing
-        ? `the npm package ${WEBGPU_PACKAGE} is not installed (install.sh --with-gpu brings it)`
-        : `the npm package ${WEBGPU_PACKAGE} cannot be loaded: ${why}`,
+      reason: isMissing ? WEBGPU_MISSING : `the npm package ${WEBGPU_PACKAGE} cannot be loaded: ${why}`,
     };
   }
 }

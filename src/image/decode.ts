@@ -1,15 +1,20 @@
+import type { EngineName } from '../codec/codec.js';
 import { LifeboatError } from '../error.js';
 import type { FrameProvider } from '../stream/frame-provider.js';
+import { createGpuJobPool, type GpuPoolOptions } from '../stream/gpu-pool.js';
 import { type FrameDamage, type FrameFacts, type LoadProgress, loadImage } from '../stream/load.js';
 import type { PlainRange, PlainSink } from '../stream/plain-sink.js';
-import { allocateSlotMemory, type SlotLayout, slotLayout, slotsFor } from '../stream/slots.js';
+import { allocateSlotMemory, type SlotLayout, slotLayout, slotsFor, slotsForGpus } from '../stream/slots.js';
 import type { StageTimes } from '../stream/stages.js';
 import { createJobPool, type JobPool } from '../stream/worker-pool.js';
+import type { GpuChoice, UsedGpu } from './gpu-choice.js';
 import type { OpenImage } from './open-image.js';
 
 export interface DecodeOptions {
   image: OpenImage;
   threads: number;
+  /** Graphics cards that decode lz4; undefined: none is to be used. */
+  gpu?: GpuPoolOptions | undefined;
   sink: PlainSink;
   range?: PlainRange | undefined;
   /** Each slot must have as much room beside its plaintext: for a sink that compares. */
@@ -23,6 +28,9 @@ export interface DecodeOptions {
 
 export interface Decoded {
   times: StageTimes;
+  /** So many frames were decoded by a graphics card, and so many by the processors. */
+  gpuFrames: number;
+  processorFrames: number;
   /** Frames that are lost, in the order of the image. */
   frames: FrameDamage[];
   /** Whatever is wrong outside of the frames. */
@@ -33,16 +41,20 @@ export const SALVAGE_HINT = '--salvage restores all that is good and lists what 
 
 /** Slots for frames of any size stay within this, as long as there are two. */
 const SLOT_BUDGET_BYTES = 256 * 1024 * 1024;
+/** More for each graphics card: what it has in flight, as frames and as plaintext. */
+const GPU_SLOT_BUDGET_BYTES = 384 * 1024 * 1024;
 
 /** Runs an image through the workers into a sink, and looks at what stands around its frames. */
 export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
-  const { image, threads, onDamage, signal } = options;
-  const layout = layoutFor(image, threads, options.needsSpare === true);
+  const { image, onDamage, signal } = options;
+  const layout = layoutFor(options);
   const memory = allocateSlotMemory(layout);
-  const pool = createPoolFor(image, layout, memory, threads);
+  const pool = createPoolFor(options, layout, memory);
   const frames: FrameDamage[] = [];
   const structure: LifeboatError[] = [...image.damage];
   const frameCrcs: number[] = [];
+  let gpuFrames = 0;
+  let processorFrames = 0;
   const provider = await image.provide(options.range);
   try {
     const times = await loadImage({
@@ -58,13 +70,15 @@ export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
       },
       onFrame(number, facts) {
         frameCrcs[number] = facts.frameCrc;
+        if (facts.isByGpu) gpuFrames += 1;
+        else processorFrames += 1;
         options.onFrame?.(number, facts);
       },
       signal,
     });
     const brokeOff = structure.length > image.damage.length;
     if (!brokeOff && options.range === undefined) structure.push(...(await image.finish(frameCrcs)));
-    return { times, frames: frames.sort((a, b) => a.offset - b.offset), structure };
+    return { times, gpuFrames, processorFrames, frames: frames.sort((a, b) => a.offset - b.offset), structure };
   } finally {
     provider.close?.();
     pool.close();
@@ -108,15 +122,38 @@ function nameDamage(provider: FrameProvider, path: string): FrameProvider {
   };
 }
 
-function layoutFor(image: OpenImage, threads: number, needsSpare: boolean): SlotLayout {
-  const frameBytes = needsSpare ? Math.max(image.slotFrameBytes, image.slotPlainBytes) : image.slotFrameBytes;
-  const fitting = Math.floor(SLOT_BUDGET_BYTES / (image.slotPlainBytes + frameBytes));
-  return slotLayout(Math.min(slotsFor(threads, image.slotPlainBytes), fitting), image.slotPlainBytes, frameBytes);
+function layoutFor({ image, threads, gpu, needsSpare }: DecodeOptions): SlotLayout {
+  const { slotPlainBytes, slotFrameBytes } = image;
+  const frameBytes = needsSpare ? Math.max(slotFrameBytes, slotPlainBytes) : slotFrameBytes;
+  const gpus = gpu?.wanted.length ?? 0;
+  const wanted = gpus === 0 ? slotsFor(threads, slotPlainBytes) : slotsForGpus(gpus, threads, slotPlainBytes);
+  const budgetBytes = SLOT_BUDGET_BYTES + gpus * GPU_SLOT_BUDGET_BYTES;
+  const fitting = Math.floor(budgetBytes / (slotPlainBytes + frameBytes));
+  return slotLayout(Math.min(wanted, fitting), slotPlainBytes, frameBytes);
 }
 
-function createPoolFor(image: OpenImage, layout: SlotLayout, memory: SharedArrayBuffer, threads: number): JobPool {
-  const { codec, engine, xzCheck } = image;
-  return createJobPool({ memory, layout, codec, engine, level: 0, chunkBytes: image.slotPlainBytes, xzCheck }, threads);
+function createPoolFor({ image, threads, gpu }: DecodeOptions, layout: SlotLayout, memory: SharedArrayBuffer): JobPool {
+  const { codec, engine, xzCheck, slotPlainBytes } = image;
+  const setup = { memory, layout, codec, engine, level: 0, chunkBytes: slotPlainBytes, xzCheck };
+  return gpu === undefined ? createJobPool(setup, threads) : createGpuJobPool(setup, threads, gpu);
+}
+
+/** A graphics card that was at work on an image. */
+export interface DecodingGpu extends UsedGpu {
+  /** So many frames it decoded, and so many the processors. */
+  frames: number;
+  processorFrames: number;
+}
+
+/** Who decoded it, for what a run answers. */
+export function decodedBy(
+  image: OpenImage,
+  choice: GpuChoice,
+  { gpuFrames, processorFrames }: Decoded,
+): { engine: EngineName | 'gpu'; gpu: DecodingGpu | null } {
+  const used = choice.used();
+  if (used === undefined) return { engine: image.engine, gpu: null };
+  return { engine: gpuFrames > 0 ? 'gpu' : image.engine, gpu: { ...used, frames: gpuFrames, processorFrames } };
 }
 
 export function damageInWords({ offset, plainOffset, plainLength, reason }: FrameDamage): string {

@@ -33,6 +33,8 @@ export interface OpenImage {
   structureOnly: boolean;
   plainBytes: number | undefined;
   storedBytes: number | undefined;
+  /** It is decoded from front to back, by one decoder. */
+  isUndivided: boolean;
   /** What slots must hold. */
   slotPlainBytes: number;
   slotFrameBytes: number;
@@ -113,6 +115,7 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
     structureOnly,
     plainBytes: found?.plainBytes,
     storedBytes: source.sizeBytes,
+    isUndivided: sequential,
     slotPlainBytes: largest.plainBytes,
     slotFrameBytes: largest.storedBytes + FRAME_SLACK_BYTES,
     xzCheck: shape.xzCheck,
@@ -203,6 +206,7 @@ async function openRaw(
     structureOnly: detached === undefined,
     plainBytes: table.plainBytes,
     storedBytes: source.sizeBytes,
+    isUndivided: false,
     slotPlainBytes: largestFrame(table).plainBytes,
     slotFrameBytes: largestFrame(table).storedBytes + FRAME_SLACK_BYTES,
     xzCheck: undefined,

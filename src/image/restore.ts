@@ -1,9 +1,12 @@
+import type { EngineName } from '../codec/codec.js';
 import { LifeboatError } from '../error.js';
 import type { FrameDamage, LoadProgress } from '../stream/load.js';
 import { type PlainRange, type PutRecord, rangeSink, recordingSink } from '../stream/plain-sink.js';
 import type { StageTimes } from '../stream/stages.js';
 import type { EngineChoice } from './choose-engine.js';
-import { damageInWords, decodeImage, SALVAGE_HINT } from './decode.js';
+import { type DecodingGpu, damageInWords, decodedBy, decodeImage, SALVAGE_HINT } from './decode.js';
+import { chooseGpuFor, type GpuChoice } from './gpu-choice.js';
+import type { GpuWish } from './image-options.js';
 import type { OpenImage } from './open-image.js';
 import type { RunReport } from './report.js';
 import { openRestoreTarget, type RestoreTarget, type WrittenDevice } from './restore-target.js';
@@ -24,6 +27,8 @@ export interface RestoreOptions {
   dryRun: boolean;
   threads: number;
   engine: EngineChoice;
+  /** A graphics card to decode lz4 with; undefined: none. */
+  gpu?: GpuWish | undefined;
   /** Changes what a block device holds once the image is on it and checked, before anybody else may use it. */
   amendDevice?: ((device: WrittenDevice) => Promise<void>) | undefined;
   signal: AbortSignal;
@@ -33,7 +38,10 @@ export interface RestoreResult {
   image: string;
   target: string;
   codec: string;
-  engine: string;
+  /** `gpu` if the graphics card decoded any of it. */
+  engine: EngineName | 'gpu';
+  /** The graphics card that was at work; null if none. */
+  gpu: DecodingGpu | null;
   threads: number;
   plainBytes: number;
   zeroBytes: number;
@@ -58,10 +66,11 @@ export async function restoreImage(options: RestoreOptions, report: RunReport): 
       report.warn(`"${image.path}" has no checksums: that it decodes does not prove it right`);
     }
     const range = rangeOf(options, image);
+    const choice = await chooseGpuFor(image, options, report);
     const target = await openRestoreTarget(options, image, range, report);
     try {
       if (options.dryRun) return result(options, image, {});
-      return await restoreTo(target, image, range, options, report);
+      return await restoreTo(target, image, range, choice, options, report);
     } finally {
       target.close();
     }
@@ -74,6 +83,7 @@ async function restoreTo(
   target: RestoreTarget,
   image: OpenImage,
   range: PlainRange | undefined,
+  choice: GpuChoice,
   options: RestoreOptions,
   report: RunReport,
 ): Promise<RestoreResult> {
@@ -95,6 +105,7 @@ async function restoreTo(
     const decoded = await decodeImage({
       image,
       threads,
+      gpu: choice.gpu,
       sink,
       range,
       onDamage: salvage ? 'collect' : 'stop',
@@ -125,6 +136,7 @@ async function restoreTo(
       damage,
       checked: options.check,
       times: decoded.times,
+      ...decodedBy(image, choice, decoded),
     });
   } catch (error) {
     if (target.abandoned !== undefined) report.warn(target.abandoned);
@@ -180,6 +192,7 @@ function result(options: RestoreOptions, image: OpenImage, found: Partial<Restor
     target: options.target,
     codec: image.codec,
     engine: image.engine,
+    gpu: null,
     threads: options.threads,
     plainBytes: image.plainBytes ?? 0,
     zeroBytes: 0,

@@ -1,6 +1,8 @@
 import { roundSize } from '../device/sizes.js';
 import type { Manifest } from '../format/manifest.js';
 import { bottleneckOf, type StageTimes } from '../stream/stages.js';
+import type { DecodingGpu } from './decode.js';
+import { gpuInWords } from './gpu-choice.js';
 
 /** "812 MiB/s": whole numbers are all that anybody needs, except where they would be 0. */
 export function rateInWords(bytes: number, ms: number): string {
@@ -25,6 +27,12 @@ export function stagesInWords(times: StageTimes, codecWord: 'compressing' | 'dec
     `bottleneck: ${words[bottleneckOf(times)]} (busy: reading ${share(times.readMs)}, ` +
     `${codecWord} ${share(times.codecMs / times.threads)}, writing ${share(times.writeMs)})`
   );
+}
+
+/** "12 frames decoded on NVIDIA H200, 3 by the processors" */
+export function decodedOnInWords(gpu: DecodingGpu): string {
+  const others = gpu.processorFrames === 0 ? '' : `, ${gpu.processorFrames} by the processors`;
+  return `${gpu.frames} ${gpu.frames === 1 ? 'frame' : 'frames'} decoded on ${gpuInWords(gpu)}${others}`;
 }
 
 /** What a run was like, for the terminal and the log. */

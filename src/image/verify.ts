@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
+import type { EngineName } from '../codec/codec.js';
 import { openSource } from '../device/source.js';
 import { LifeboatError } from '../error.js';
 import { compareSink } from '../stream/compare-sink.js';
@@ -9,7 +10,9 @@ import { readSome } from '../stream/read-at.js';
 import type { StageTimes } from '../stream/stages.js';
 import { preparePipe, STDIN } from '../stream/stdio.js';
 import type { EngineChoice } from './choose-engine.js';
-import { damageInWords, decodeImage } from './decode.js';
+import { type DecodingGpu, damageInWords, decodedBy, decodeImage } from './decode.js';
+import { chooseGpuFor } from './gpu-choice.js';
+import type { GpuWish } from './image-options.js';
 import { type OpenImage, type OpenOptions, openImageFile } from './open-image.js';
 import { openImageStream } from './open-stream.js';
 import type { RunReport } from './report.js';
@@ -23,13 +26,18 @@ export interface VerifyOptions {
   against: string | undefined;
   threads: number;
   engine: EngineChoice;
+  /** A graphics card to decode lz4 with; undefined: none. Not to be had with `quick`. */
+  gpu?: GpuWish | undefined;
   signal: AbortSignal;
 }
 
 export interface VerifyResult {
   image: string;
   codec: string;
-  engine: string;
+  /** `gpu` if the graphics card decoded any of it. */
+  engine: EngineName | 'gpu';
+  /** The graphics card that was at work; null if none. */
+  gpu: DecodingGpu | null;
   threads: number;
   origin: 'lifeboat' | 'foreign';
   /** What a success proves. */
@@ -69,6 +77,7 @@ export async function verifyOpenImage(
   // With our index lost there is nothing to say where frames are, and it is damage in any case.
   if (image.origin === 'lifeboat' && image.table === undefined && image.damage.length > 0)
     return summary(options, image, {});
+  const choice = await chooseGpuFor(image, options, report);
   const source = options.against === undefined ? undefined : await openSource(options.against, options.signal);
   const progress: LoadProgress = { storedBytes: 0, plainBytes: 0, zeroBytes: 0 };
   const stopFollowing = report.follow('verify', () => ({
@@ -82,7 +91,16 @@ export async function verifyOpenImage(
     const sink: PlainSink = comparing ?? nowhere;
     const needsSpare = comparing !== undefined;
     const { signal, threads } = options;
-    const decoded = await decodeImage({ image, threads, sink, needsSpare, onDamage: 'collect', progress, signal });
+    const decoded = await decodeImage({
+      image,
+      threads,
+      gpu: choice.gpu,
+      sink,
+      needsSpare,
+      onDamage: 'collect',
+      progress,
+      signal,
+    });
     const damage = [...decoded.structure.map(({ message }) => message), ...decoded.frames.map(damageInWords)];
     if (source !== undefined && damage.length === 0 && source.sizeBytes !== progress.plainBytes) {
       damage.push(`it holds ${progress.plainBytes} bytes, "${source.path}" has ${source.sizeBytes}`);
@@ -104,6 +122,7 @@ export async function verifyOpenImage(
       difference,
       times: decoded.times,
       plainBytes: progress.plainBytes,
+      ...decodedBy(image, choice, decoded),
     });
   } finally {
     stopFollowing();
@@ -116,6 +135,7 @@ function summary(options: VerifyOptions, image: OpenImage, found: Partial<Verify
     image: options.image,
     codec: image.codec,
     engine: image.engine,
+    gpu: null,
     threads: options.threads,
     origin: image.origin,
     proof: image.structureOnly ? 'structure only' : image.origin === 'lifeboat' ? 'index' : 'checksums',

@@ -6,6 +6,7 @@ import type { Job, JobOutcome, JobResult, WorkerSetup } from './job.js';
 import { beNice } from './rest.js';
 import { type SentError, sendError } from './sent-error.js';
 import { type Slot, viewSlot } from './slots.js';
+import { createZeroFrame, type ZeroFrame } from './zero-frame.js';
 import { findDataRuns, isAllZeros } from './zeros.js';
 
 /** What a thread with a device of its own is given at its start. */
@@ -34,6 +35,7 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
   const reply = (message: GpuWorkerReply) => port.postMessage(message);
   let isOver = false;
   let engine: GpuEngine | undefined;
+  const zeroFrame = createZeroFrame();
   /** Jobs overlap: of each only what no other one had before counts as busy. */
   let countedTo = 0;
   port.on('message', async (request: GpuWorkerRequest) => {
@@ -46,7 +48,7 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
     const { id, job } = request;
     const start = performance.now();
     try {
-      const outcome = await perform(engine as GpuEngine, job, slots[job.slot] as Slot);
+      const outcome = await perform(engine as GpuEngine, job, slots[job.slot] as Slot, zeroFrame);
       const end = performance.now();
       const busyMs = end - Math.max(start, countedTo);
       countedTo = end;
@@ -77,7 +79,7 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
 }
 
 /** @returns undefined for what a processor has to do */
-async function perform(engine: GpuEngine, job: Job, slot: Slot): Promise<JobOutcome | undefined> {
+async function perform(engine: GpuEngine, job: Job, slot: Slot, zeroFrame: ZeroFrame): Promise<JobOutcome | undefined> {
   if (job.kind === 'scan') return undefined;
   if (job.kind === 'encode') {
     const plain = slot.plain.subarray(0, job.plainLength);
@@ -88,7 +90,16 @@ async function perform(engine: GpuEngine, job: Job, slot: Slot): Promise<JobOutc
   const frame = slot.frame.subarray(job.shift, job.shift + job.frameLength);
   const frameCrc = crc32(frame);
   if (job.crc !== undefined && frameCrc !== job.crc) return undefined;
+  const zeros = zeroFrame.plainLengthOf(frame);
+  if (zeros !== undefined) {
+    if (job.plainLength !== undefined && zeros !== job.plainLength) return undefined;
+    const plain = slot.plain.subarray(0, zeros);
+    if (!job.isPlainUnread && !isAllZeros(plain)) plain.fill(0);
+    return { kind: 'plain', plainLength: zeros, dataRuns: [], frameCrc };
+  }
   const plainLength = await engine.decode(frame, slot.plain);
   if (plainLength === undefined || (job.plainLength !== undefined && plainLength !== job.plainLength)) return undefined;
-  return { kind: 'plain', plainLength, dataRuns: findDataRuns(slot.plain.subarray(0, plainLength)), frameCrc };
+  const dataRuns = findDataRuns(slot.plain.subarray(0, plainLength));
+  if (dataRuns.length === 0) zeroFrame.remember(frame, plainLength);
+  return { kind: 'plain', plainLength, dataRuns, frameCrc };
 }

@@ -46,12 +46,14 @@ export interface FrameFacts {
   plainOffset: number;
   plainLength: number;
   frameCrc: number;
+  /** A graphics card decoded it. */
+  isByGpu: boolean;
 }
 
 /** Frames may wait in order behind a slow one only in slots; their number bounds all. */
 interface Decoded {
   fetched: Fetched;
-  outcome: JobOutcome;
+  outcome: JobOutcome & { byGpu?: boolean };
   slot: Slot;
 }
 
@@ -86,7 +88,7 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
       await writing.during(() => sink.put({ plain, plainOffset, dataRuns, spare: slot.frame }));
       progress.plainBytes += plainLength;
       progress.zeroBytes += plainLength - dataRuns.reduce((sum, run) => sum + run.end - run.start, 0);
-      options.onFrame?.(fetched.number, { plainOffset, plainLength, frameCrc });
+      options.onFrame?.(fetched.number, { plainOffset, plainLength, frameCrc, isByGpu: outcome.byGpu === true });
     } else if (outcome.kind === 'damaged') {
       const { number, offset, plainLength } = fetched;
       options.onDamage({ number, offset, plainOffset, plainLength, reason: outcome.reason });
@@ -119,7 +121,7 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
     inOrder.deliver(turn, decoded);
   }
 
-  async function decode(fetched: Fetched, slot: Slot): Promise<JobOutcome> {
+  async function decode(fetched: Fetched, slot: Slot): Promise<Decoded['outcome']> {
     if (fetched.kind === 'unreadable') return { kind: 'damaged', reason: fetched.reason, frameCrc: 0 };
     const { plainLength } = fetched;
     const result: JobResult =

@@ -7,10 +7,8 @@ import { threadCpuMs } from '../native/libc.js';
 import type { Job, JobOutcome, JobResult, WorkerSetup } from './job.js';
 import { restAfter } from './rest.js';
 import { type Slot, viewSlot } from './slots.js';
+import { createZeroFrame } from './zero-frame.js';
 import { findDataRuns, isAllZeros } from './zeros.js';
-
-/** 4 MiB of zeros are 16 KiB of lz4, and less of any other codec. */
-const LARGEST_ZERO_FRAME_BYTES = 64 * 1024;
 
 /** Does jobs in the thread that made it: a worker, or the main thread with one thread only. */
 export interface Performer {
@@ -24,8 +22,7 @@ export function createPerformer(setup: WorkerSetup): Performer {
   let encoder: Encoder | undefined;
   let level = setup.level;
   let decoder: Decoder | undefined;
-  /** Of the last frame that held nothing but zeros: most of a disk may be such frames, each the same bytes. */
-  let zeroFrame: { frame: Buffer; plainLength: number } | undefined;
+  const zeroFrame = createZeroFrame();
 
   async function encode(job: Extract<Job, { kind: 'encode' }>, slot: Slot): Promise<JobOutcome> {
     const plain = slot.plain.subarray(0, job.plainLength);
@@ -39,19 +36,16 @@ export function createPerformer(setup: WorkerSetup): Performer {
     return { kind: 'encoded', frameLength, crc: crc32(slot.frame.subarray(0, frameLength)) };
   }
 
-  function rememberZeros(frame: Buffer, plainLength: number): void {
-    if (frame.length <= LARGEST_ZERO_FRAME_BYTES) zeroFrame = { frame: Buffer.from(frame), plainLength };
-  }
-
   async function decode(job: Extract<Job, { kind: 'decode' }>, slot: Slot): Promise<JobOutcome> {
     const frame = slot.frame.subarray(job.shift, job.shift + job.frameLength);
     const frameCrc = crc32(frame);
     const damaged = (reason: string): JobOutcome => ({ kind: 'damaged', reason, frameCrc });
     if (job.crc !== undefined && frameCrc !== job.crc) return damaged('its stored bytes do not match their CRC');
-    if (zeroFrame !== undefined && frame.equals(zeroFrame.frame)) {
-      if (job.plainLength !== undefined && job.plainLength !== zeroFrame.plainLength)
-        return damaged(`it decodes to ${zeroFrame.plainLength} bytes, not ${job.plainLength}`);
-      const plain = slot.plain.subarray(0, zeroFrame.plainLength);
+    const zeros = zeroFrame.plainLengthOf(frame);
+    if (zeros !== undefined) {
+      if (job.plainLength !== undefined && job.plainLength !== zeros)
+        return damaged(`it decodes to ${zeros} bytes, not ${job.plainLength}`);
+      const plain = slot.plain.subarray(0, zeros);
       if (!job.isPlainUnread && !isAllZeros(plain)) plain.fill(0);
       return { kind: 'plain', plainLength: plain.length, dataRuns: [], frameCrc };
     }
@@ -67,7 +61,7 @@ export function createPerformer(setup: WorkerSetup): Performer {
       return damaged(`it decodes to ${plainLength} bytes, not ${job.plainLength}`);
     }
     const outcome = lookAt(slot.plain.subarray(0, plainLength), frameCrc);
-    if (outcome.dataRuns.length === 0) rememberZeros(frame, plainLength);
+    if (outcome.dataRuns.length === 0) zeroFrame.remember(frame, plainLength);
     return outcome;
   }
 

@@ -4,7 +4,19 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { execa } from 'execa';
 import { SWIFTSHADER_ICD } from '../gpu/adapter.js';
-import { directory, diskBytes, ends, fileOf, KIB, lifeboat, namesIn, STATUS, sameBytes } from './program.js';
+import {
+  directory,
+  diskBytes,
+  ends,
+  fileOf,
+  imageOf,
+  KIB,
+  lifeboat,
+  namesIn,
+  STATUS,
+  sameBytes,
+  sameFile,
+} from './program.js';
 
 const SOURCE = diskBytes(700 * KIB);
 const NO_CARD = { env: { VK_ICD_FILENAMES: '/nonexistent' } };
@@ -58,6 +70,44 @@ describe('image -c gpu-lz4', () => {
     sameBytes(await stockDecoded(image), SOURCE);
     assert.equal(JSON.parse(readFileSync(`${image}.json`, 'utf8')).image.engine, 'gpu');
     ends(await lifeboat(['verify', image, '--against', source]), STATUS.done);
+
+    const onCard = ['--engine', 'gpu', '--gpu', 'swiftshader'];
+    const back = join(base, 'back');
+    const restored = await lifeboat(['restore', image, '-o', back, '--check', ...onCard], SOFTWARE);
+    ends(restored, STATUS.done, /lz4, gpu engine[\s\S]*3 frames decoded on SwiftShader.* \(software\)/);
+    sameFile(back, SOURCE);
+    const piped = await lifeboat(['verify', '-', '--json', ...onCard], { ...SOFTWARE, input: readFileSync(image) });
+    ends(piped, STATUS.done);
+    const { engine, gpu } = JSON.parse(piped.stdout);
+    assert.deepEqual([engine, gpu.frames, gpu.isSoftware], ['gpu', 3, true]);
+    const hybrid = await lifeboat(['verify', image, '--gpu', '0', '--against', source], SOFTWARE);
+    ends(hybrid, STATUS.done, /holds the same/);
+  });
+});
+
+describe('verify and restore on a graphics card', () => {
+  test('fail without one if it is demanded, else warn and use the processors', async (t) => {
+    const base = directory(t);
+    const image = await imageOf(fileOf(join(base, 'source'), SOURCE), join(base, 'image'), '-c', 'lz4');
+    for (const verb of [
+      ['verify', image],
+      ['restore', image, '-o', join(base, 'back'), '-f'],
+    ]) {
+      const demanded = await lifeboat([...verb, '--engine', 'gpu'], NO_CARD);
+      ends(demanded, STATUS.failed, /Cannot decode on a graphics card[\s\S]*lifeboat gpu shows what there is/);
+      ends(await lifeboat([...verb, '--gpu', '0'], NO_CARD), STATUS.done, /no graphics card: .*; the processors go on/);
+    }
+    sameFile(join(base, 'back'), SOURCE);
+  });
+
+  test('wrong usage is told: another codec, an engine of the processors, a quick look', async (t) => {
+    const base = directory(t);
+    const image = await imageOf(fileOf(join(base, 'source'), SOURCE), join(base, 'image'), '-c', 'zstd');
+    ends(await lifeboat(['verify', image, '--engine', 'gpu']), STATUS.usage, /decodes lz4, and ".*" is zstd/);
+    const both = ['restore', image, '-o', join(base, 'x'), '--gpu', '0', '--engine', 'native'];
+    ends(await lifeboat(both), STATUS.usage, /--gpu goes with --engine auto or gpu/);
+    ends(await lifeboat(['verify', image, '--quick', '--gpu', '0']), STATUS.usage, /two frames only/);
+    assert.deepEqual(namesIn(base, 'x'), []);
   });
 
   test('two threads that feed one device make the image that one makes', { skip }, async (t) => {

@@ -79,11 +79,9 @@ export async function makeSet(base: string, plan = PLAN, changes: Partial<SetMan
   await makeDisk(disk, plan);
   const set = join(base, 'pve1', '2026-11-20T20-30-00Z');
   mkdirSync(join(set, 'host'), { recursive: true });
-  const image = 'boot-disk.img.zst';
-  await runImage(
-    imageOptions({ source: disk, out: join(set, image), codec: 'zstd', threads: 1, sha256: true }),
-    silent,
-  );
+  const codec = changes.codec === 'lz4' ? 'lz4' : 'zstd';
+  const image = `boot-disk.img.${codec === 'lz4' ? 'lz4' : 'zst'}`;
+  await runImage(imageOptions({ source: disk, out: join(set, image), codec, threads: 1, sha256: true }), silent);
   writeFileSync(join(set, 'RECOVERY.md'), 'How to come back.\n');
   writeFileSync(join(set, 'host', 'fstab'), '/dev/pve/root / ext4\n');
   const sums = await sumsOf(set, { signal: new AbortController().signal });
@@ -100,7 +98,7 @@ export async function makeSet(base: string, plan = PLAN, changes: Partial<SetMan
     imageSizeBytes: statSync(join(set, image)).size,
     plainBytes: plan.sizeBytes,
     readBytes: plan.sizeBytes,
-    codec: 'zstd',
+    codec,
     consistency: 'snapshot',
     leftOut: [],
     usedEndBytes: ROOT_OFFSET + plan.filesystemBytes,

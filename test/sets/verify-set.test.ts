@@ -3,9 +3,14 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { namesSet } from '../../src/sets/read-set.js';
+import { restoreSet } from '../../src/sets/restore-set.js';
 import { verifySet } from '../../src/sets/verify-set.js';
-import { directory, flip } from '../cli/program.js';
+import { directory, flip, MIB } from '../cli/program.js';
+import { testDevice } from '../gpu/adapter.js';
 import { makeSet, noDisks, silent } from './made-set.js';
+
+const { open, skip } = await testDevice();
+open?.close();
 
 function verify(set: string, quick = false) {
   const signal = new AbortController().signal;
@@ -25,6 +30,21 @@ test('a set that is whole is proven, and that is noted in it', { skip: noDisks }
   assert.deepEqual([result.damage, result.unknownFiles, result.proof], [[], [], 'index']);
   assert.ok(result.checkedBytes > 0);
   assert.ok(!Number.isNaN(Date.parse(readFileSync(join(set, 'verified'), 'utf8').trim())));
+});
+
+test('a set whose image is lz4 is proven and restored on a graphics card', { skip: noDisks || skip }, async (t) => {
+  const base = directory(t);
+  const plan = { sizeBytes: 16 * MIB, partitionBytes: 12 * MIB, filesystemBytes: 12 * MIB };
+  const set = await makeSet(base, plan, { codec: 'lz4' });
+  const gpu = { wanted: ['0'], isHybrid: false, isRequired: true };
+  const how = { set, threads: 1, engine: 'auto', gpu, signal: new AbortController().signal } as const;
+  const { damage, engine } = await verifySet({ ...how, quick: false, against: undefined }, silent);
+  assert.deepEqual([damage, engine], [[], 'gpu']);
+  const target = join(base, 'back');
+  const plainly = { range: undefined, confirm: undefined, salvage: false, check: false, force: false, dryRun: false };
+  const restored = await restoreSet({ ...how, ...plainly, target, shrinkTail: false }, silent);
+  assert.equal(restored.engine, 'gpu');
+  assert.ok(readFileSync(target).equals(readFileSync(join(base, 'disk.img'))));
 });
 
 test('damage of the image and of any other file is told', { skip: noDisks }, async (t) => {

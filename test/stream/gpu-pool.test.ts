@@ -25,7 +25,13 @@ interface Bench {
   events: string[];
 }
 
-function bench(t: TestContext, wanted: string | string[], isHybrid = false, createMember = createGpuMember): Bench {
+interface Extras {
+  createMember?: typeof createGpuMember;
+  /** Beside keeping it as an event. */
+  onUnusable?: () => void;
+}
+
+function bench(t: TestContext, wanted: string | string[], isHybrid = false, extras: Extras = {}): Bench {
   const layout = slotLayout(8, CHUNK, gpuFrameBound(CHUNK));
   const memory = allocateSlotMemory(layout);
   const events: string[] = [];
@@ -42,9 +48,12 @@ function bench(t: TestContext, wanted: string | string[], isHybrid = false, crea
     wanted: [wanted].flat(),
     isHybrid,
     onReady: ({ isSoftware }: { isSoftware: boolean }) => events.push(`ready, ${isSoftware ? 'software' : 'hardware'}`),
-    onUnusable: (reason: string, goesOn: GoesOn) => events.push(`${reason}: ${goesOn} go on`),
+    onUnusable: (reason: string, goesOn: GoesOn) => {
+      events.push(`${reason}: ${goesOn} go on`);
+      extras.onUnusable?.();
+    },
   };
-  const pool = createGpuJobPool(setup, 2, options, createMember);
+  const pool = createGpuJobPool(setup, 2, options, extras.createMember);
   t.after(() => pool.close());
   return { pool, events, slots: Array.from({ length: layout.count }, (_, number) => viewSlot(memory, layout, number)) };
 }
@@ -113,7 +122,7 @@ test('two threads that feed one device share the work, and make the bytes that o
   const alone = await thereAndBack(bench(t, '0'), PLAINS);
   const taken = [0, 0];
   let members = 0;
-  const made = bench(t, ['0', '0'], false, (start, events) => {
+  const createMember: typeof createGpuMember = (start, events) => {
     const number = members++;
     const member = createGpuMember(start, events);
     const take = (waiting: WaitingJob) => {
@@ -121,7 +130,8 @@ test('two threads that feed one device share the work, and make the bytes that o
       member.take(waiting);
     };
     return Object.create(member, { take: { value: take } }) as GpuMember;
-  });
+  };
+  const made = bench(t, ['0', '0'], false, { createMember });
   assert.ok(await eventually(() => made.events.length === 2, 30_000));
   assert.deepEqual(await thereAndBack(made, PLAINS), alone);
   assert.equal((taken[0] ?? 0) + (taken[1] ?? 0), 2 * PLAINS.length);
@@ -166,11 +176,12 @@ for (const [wanted, goesOn] of [
 ] as const)
   test(`of ${wanted.join(' and ')} one is lost: the other does what it had in hand`, { skip }, async (t) => {
     let dead: ReturnType<typeof deadMember> | undefined;
-    const made = bench(t, [...wanted], false, (start, events) => {
+    const createMember: typeof createGpuMember = (start, events) => {
       if (dead !== undefined) return createGpuMember(start, events);
       dead = deadMember(events);
       return dead;
-    });
+    };
+    const made = bench(t, [...wanted], false, { createMember });
     assert.ok(await eventually(() => made.events.length === 2, 30_000));
     const frames = thereAndBack(made, PLAINS);
     assert.ok(await eventually(() => dead?.isFull === true, 30_000));
@@ -200,16 +211,26 @@ test('damage is told by the processors, with the reason', { skip }, async (t) =>
   assert.ok(known.kind === 'damaged' && /CRC/.test(known.reason), JSON.stringify(known));
 });
 
-test('what a device had in hand when it was lost is done by the processors, and so is all that follows', async (t) => {
+/** A pool with a device that takes two jobs and does none. */
+function deadBench(t: TestContext, onUnusable?: () => void) {
   let dead: ReturnType<typeof deadMember> | undefined;
-  const { pool, slots, events } = bench(t, '0', false, (_, memberEvents) => {
-    dead = deadMember(memberEvents);
+  const createMember: typeof createGpuMember = (_, events) => {
+    dead = deadMember(events);
     return dead;
-  });
+  };
+  const made = bench(t, '0', false, { createMember, ...(onUnusable === undefined ? {} : { onUnusable }) });
+  const lose = async () => {
+    assert.ok(await eventually(() => dead?.isFull === true, 30_000));
+    dead?.lose();
+  };
+  return { ...made, lose };
+}
+
+test('what a device had in hand when it was lost is done by the processors, and so is all that follows', async (t) => {
+  const { pool, slots, events, lose } = deadBench(t);
   for (const { number, plain } of slots) plain.fill(number + 1, 0, 1000 + number);
   const results = slots.map(({ number }) => pool.run(encode(number, 1000 + number)));
-  assert.ok(await eventually(() => dead?.isFull === true, 30_000));
-  dead?.lose();
+  await lose();
   for (const [number, { frame }] of slots.entries()) {
     const result = await (results[number] as (typeof results)[number]);
     assert.ok(result.kind === 'encoded');
@@ -217,6 +238,36 @@ test('what a device had in hand when it was lost is done by the processors, and 
     assert.ok(plain.equals(Buffer.alloc(1000 + number, number + 1)));
   }
   assert.deepEqual(events, ['ready, hardware', 'it was lost: processors go on']);
+});
+
+test('frames that a device had in hand when it was lost are decoded by the processors', async (t) => {
+  const { pool, slots, events, lose } = deadBench(t);
+  const plains = slots.map(({ number }) => sample('text', 50_000 + number));
+  const decoded = slots.map(({ number: slot, plain, frame }) => {
+    const made = execFileSync('lz4', ['-c'], { input: plains[slot], stdio: ['pipe', 'pipe', 'ignore'] });
+    made.copy(frame);
+    // As far as the device may have come.
+    plain.fill(0xee);
+    const plainLength = plains[slot]?.length;
+    return pool.run({ kind: 'decode', slot, shift: 0, frameLength: made.length, plainLength, crc: undefined });
+  });
+  await lose();
+  for (const [number, { plain }] of slots.entries()) {
+    const result = await (decoded[number] as (typeof decoded)[number]);
+    assert.ok(result.kind === 'plain' && result.byGpu === undefined);
+    assert.ok(plain.subarray(0, result.plainLength).equals(plains[number] as Buffer));
+  }
+  assert.deepEqual(events, ['ready, hardware', 'it was lost: processors go on']);
+});
+
+test('where a device is demanded, what is told of its loss ends every job with that error', async (t) => {
+  const { pool, lose } = deadBench(t, () => {
+    throw new Error('a card was demanded');
+  });
+  const pending = [pool.run(encode(0, 1)), pool.run(encode(1, 1)), pool.run(encode(2, 1))];
+  await lose();
+  for (const job of pending) await assert.rejects(job, /a card was demanded/);
+  await assert.rejects(pool.run(encode(3, 1)), /a card was demanded/);
 });
 
 test('a closed pool rejects what it had in hand, and its threads end', { skip }, async (t) => {

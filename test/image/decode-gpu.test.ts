@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { execa } from 'execa';
+import { LifeboatError } from '../../src/error.js';
+import type { GpuWish } from '../../src/image/image-options.js';
+import { type RestoreOptions, type RestoreResult, restoreImage } from '../../src/image/restore.js';
+import { type VerifyResult, verifyImage } from '../../src/image/verify.js';
+import { directory, diskBytes, fileOf, flip, imageOf, KIB, MIB, noise, sameFile } from '../cli/program.js';
+import { testDevice } from '../gpu/adapter.js';
+import { realFile } from '../gpu/samples.js';
+
+const { open, skip } = await testDevice();
+open?.close();
+
+const ALONE: GpuWish = { wanted: ['0'], isHybrid: false, isRequired: true };
+const DISK = Buffer.concat([diskBytes(600 * KIB), realFile('program', 150 * KIB), realFile('text', 1000)]);
+
+/** What a run says, kept. */
+function listening() {
+  const warnings: string[] = [];
+  const report = { warn: (text: string) => void warnings.push(text), detail() {}, follow: () => () => undefined };
+  return { warnings, report };
+}
+
+const common = (gpu: GpuWish | undefined) => ({
+  raw: false,
+  threads: 2,
+  engine: 'auto' as const,
+  gpu,
+  signal: new AbortController().signal,
+});
+
+function verified(image: string, gpu: GpuWish | undefined, { report } = listening()): Promise<VerifyResult> {
+  return verifyImage({ ...common(gpu), image, quick: false, against: undefined }, report);
+}
+
+function restored(
+  image: string,
+  target: string,
+  gpu: GpuWish | undefined,
+  more: Partial<RestoreOptions> = {},
+  { report } = listening(),
+): Promise<RestoreResult> {
+  const plainly = { range: undefined, confirm: undefined, salvage: false, check: false, force: true, dryRun: false };
+  return restoreImage({ ...common(gpu), ...plainly, image, target, ...more }, report);
+}
+
+/** A file of several frames, as people make them of pieces: each says how much it holds. */
+async function stockFrames(base: string, plain: Buffer, ...flags: string[]): Promise<string> {
+  const frames: Buffer[] = [];
+  for (let at = 0; at < plain.length; at += 300_000) {
+    const piece = fileOf(join(base, 'piece'), plain.subarray(at, at + 300_000));
+    const { stdout } = await execa('lz4', ['-qc', '--content-size', ...flags, piece], { encoding: 'buffer' });
+    frames.push(Buffer.from(stdout));
+  }
+  return fileOf(join(base, `stock${flags.join('')}.lz4`), Buffer.concat(frames));
+}
+
+describe('on a graphics card', { skip }, () => {
+  const kinds: Record<string, (base: string) => Promise<string>> = {
+    "the processors' images with one block a frame": (base) =>
+      imageOf(fileOf(join(base, 'source'), DISK), join(base, 'image'), '-c', 'lz4', '--chunk', '200KiB'),
+    "the portable engine's images": (base) =>
+      imageOf(fileOf(join(base, 'source'), DISK), join(base, 'image'), '-c', 'lz4', '--engine', 'portable'),
+    'frames of lz4 -B4 -BI': (base) => stockFrames(base, DISK, '-B4', '-BI'),
+    'frames of lz4 -B7': (base) => stockFrames(base, DISK, '-B7', '-9'),
+  };
+  for (const [what, make] of Object.entries(kinds)) {
+    test(`${what} are verified and restored, every frame by the card`, async (t) => {
+      const base = directory(t);
+      const image = await make(base);
+      const frames = (await restored(image, join(base, 'back'), ALONE)).gpu?.frames;
+      sameFile(join(base, 'back'), DISK);
+      const { damage, engine, gpu, plainBytes } = await verified(image, ALONE);
+      assert.deepEqual([damage, engine, plainBytes], [[], 'gpu', DISK.length]);
+      assert.ok(gpu !== null && gpu.frames > 0 && gpu.processorFrames === 0);
+      assert.equal(gpu.frames, frames);
+    });
+  }
+
+  test('images of 0 to 3 bytes and about 64 KiB and 4 MiB are restored', async (t) => {
+    const base = directory(t);
+    for (const bytes of [0, 1, 2, 3, 64 * KIB - 1, 64 * KIB + 1, 4 * MIB + 1]) {
+      // Noise is what a software device is fastest with; text stands at the end.
+      const plain = Buffer.concat([noise(bytes), realFile('text', 5000)]).subarray(-bytes);
+      const source = fileOf(join(base, 'source'), bytes === 0 ? '' : plain);
+      const image = await imageOf(source, join(base, 'image'), '-c', 'lz4', '-f');
+      const { gpu, plainBytes } = await restored(image, join(base, 'back'), ALONE);
+      sameFile(join(base, 'back'), readFileSync(source));
+      assert.deepEqual([plainBytes, gpu?.frames ?? 0], [bytes, Math.ceil(bytes / (4 * MIB))]);
+    }
+  });
+
+  test('a range, and zeros, which are decoded once', async (t) => {
+    const base = directory(t);
+    const disk = Buffer.concat([noise(100 * KIB), Buffer.alloc(3 * MIB), noise(50 * KIB)]);
+    const image = await imageOf(
+      fileOf(join(base, 'source'), disk),
+      join(base, 'image'),
+      '-c',
+      'lz4',
+      '--chunk',
+      '256KiB',
+    );
+    const { zeroBytes } = await restored(image, join(base, 'back'), ALONE);
+    assert.ok(zeroBytes >= 2.5 * MIB);
+    sameFile(join(base, 'back'), disk);
+    const range = { offset: 90 * KIB, length: 3 * MIB };
+    await restored(image, join(base, 'part'), { ...ALONE, isHybrid: true, isRequired: false }, { range });
+    sameFile(join(base, 'part'), disk.subarray(90 * KIB, 90 * KIB + 3 * MIB));
+  });
+
+  test('damage is reported as without one, and salvage gets out the same', async (t) => {
+    const base = directory(t);
+    const disk = Buffer.concat([noise(300_000, 1), realFile('text', 200_000), noise(300_000, 2)]);
+    const source = fileOf(join(base, 'source'), disk);
+    const ours = await imageOf(source, join(base, 'image'), '-c', 'lz4', '--chunk', '128KiB');
+    const stock = await stockFrames(base, disk, '-B5');
+    for (const [image, at] of [
+      [ours, 400_000],
+      [stock, 310_000],
+    ] as const) {
+      const whole = readFileSync(image);
+      writeFileSync(image, flip(whole, Math.min(at, whole.length - 200_000), 5));
+      const expected = await verified(image, undefined);
+      const found = await verified(image, ALONE);
+      assert.equal(expected.damage.length, 1);
+      assert.deepEqual([found.damage, found.lostRanges], [expected.damage, expected.lostRanges]);
+      const refused = await restored(image, join(base, 'never'), ALONE).catch((error: unknown) => error);
+      assert.ok(refused instanceof LifeboatError && refused.code === 'DAMAGE', String(refused));
+      const salvage = { salvage: true };
+      const salvaged = await restored(image, join(base, 'salvaged'), ALONE, salvage);
+      const byProcessors = await restored(image, join(base, 'expected'), undefined, salvage);
+      assert.deepEqual(salvaged.lostRanges, byProcessors.lostRanges);
+      assert.equal(salvaged.engine, 'gpu');
+      sameFile(join(base, 'salvaged'), readFileSync(join(base, 'expected')));
+    }
+  });
+
+  test('a file of one frame, and one with blocks that need each other, are decoded by the processors', async (t) => {
+    const base = directory(t);
+    const source = fileOf(join(base, 'source'), DISK);
+    await execa('lz4', ['-q', source, join(base, 'one.lz4')]);
+    const heard = listening();
+    const one = await verified(join(base, 'one.lz4'), ALONE, heard);
+    assert.deepEqual([one.damage, one.engine, one.gpu], [[], 'native', null]);
+    assert.match(heard.warnings[0] ?? '', /no frames that could be decoded side by side/);
+    const linked = await restored(await stockFrames(base, DISK, '-B4', '-BD'), join(base, 'back'), ALONE);
+    assert.deepEqual([linked.engine, linked.gpu?.frames, linked.gpu?.processorFrames], ['native', 0, 3]);
+    sameFile(join(base, 'back'), DISK);
+  });
+});
+
+describe('without a card that can be used', () => {
+  async function smallImage(t: TestContext, codec: string) {
+    const base = directory(t);
+    const image = await imageOf(fileOf(join(base, 'source'), DISK), join(base, 'image'), '-c', codec);
+    return { image, target: join(base, 'back') };
+  }
+
+  test('the processors do it, and that is said once', async (t) => {
+    const { image, target } = await smallImage(t, 'lz4');
+    const heard = listening();
+    const wish: GpuWish = { wanted: ['no such card'], isHybrid: true, isRequired: false };
+    const { engine, gpu } = await restored(image, target, wish, {}, heard);
+    sameFile(target, DISK);
+    assert.deepEqual([engine, gpu], ['native', null]);
+    assert.equal(heard.warnings.length, 1);
+    assert.match(heard.warnings[0] ?? '', /no graphics card: .*; the processors go on/);
+  });
+
+  test('where one is demanded nothing is written', async (t) => {
+    const { image, target } = await smallImage(t, 'lz4');
+    const demanded = restored(fileOf(`${target}.lz4`, readFileSync(image)), fileOf(target, 'as it was'), {
+      ...ALONE,
+      wanted: ['no such card'],
+    });
+    await assert.rejects(demanded, { code: 'FAILED', message: /Cannot decode on a graphics card/ });
+    sameFile(target, Buffer.from('as it was'));
+  });
+
+  test('of another codec it says so, and where a card is demanded it is wrong usage', async (t) => {
+    const { image } = await smallImage(t, 'zstd');
+    const heard = listening();
+    assert.deepEqual((await verified(image, { ...ALONE, isHybrid: true, isRequired: false }, heard)).damage, []);
+    assert.match(heard.warnings[0] ?? '', /is zstd, and a graphics card decodes lz4 only/);
+    await assert.rejects(verified(image, ALONE), { code: 'USAGE', message: /decodes lz4, and ".*" is zstd/ });
+  });
+});
