@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { LifeboatError } from '../../src/error.js';
 import type { GpuWish } from '../../src/image/image-options.js';
@@ -136,6 +137,19 @@ describe('on a graphics card', { skip }, () => {
       assert.deepEqual(salvaged.lostRanges, byProcessors.lostRanges);
       assert.equal(salvaged.engine, 'gpu');
       sameFile(join(base, 'salvaged'), readFileSync(join(base, 'expected')));
+    }
+  });
+
+  test('a run that ends at damage while the card has frames in hand leaves nothing behind that ends the process', async (t) => {
+    const base = directory(t);
+    const disk = Buffer.concat([noise(300_000), realFile('program', 600_000)]);
+    const flags = ['-c', 'lz4', '--chunk', '64KiB'];
+    const image = await imageOf(fileOf(join(base, 'source'), disk), join(base, 'image'), ...flags);
+    fileOf(image, flip(readFileSync(image), 350_000, 3));
+    for (let round = 0; round < 2; round++) {
+      await assert.rejects(restored(image, join(base, 'never'), ALONE), { code: 'DAMAGE' });
+      // What its thread has under way ends by itself.
+      await sleep(300);
     }
   });
 
