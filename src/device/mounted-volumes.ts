@@ -8,6 +8,10 @@ export function mountedVolumes({ logical }: Pick<Lvm, 'logical'>, mounts: BootDi
 }
 
 /** Device mapper's name: a hyphen between group and volume, those within them doubled. */
-export function mapperPath({ vg, name }: Pick<LogicalVolume, 'vg' | 'name'>): string {
-  return `/dev/mapper/${vg.replaceAll('-', '--')}-${name.replaceAll('-', '--')}`;
+export function mapperName({ vg, name }: Pick<LogicalVolume, 'vg' | 'name'>): string {
+  return `${vg.replaceAll('-', '--')}-${name.replaceAll('-', '--')}`;
+}
+
+export function mapperPath(volume: Pick<LogicalVolume, 'vg' | 'name'>): string {
+  return `/dev/mapper/${mapperName(volume)}`;
 }

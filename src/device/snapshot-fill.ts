@@ -1,17 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LifeboatError } from '../error.js';
-import { LVM_FAILED, type SnapshotName, type SnapshotWorld } from './snapshot-world.js';
-
-/** How full a snapshot is. */
-export interface SnapshotFill extends SnapshotName {
-  /** Undefined while LVM cannot tell. */
-  percent: number | undefined;
-  /** The kernel has dropped it, and fails every read. */
-  isInvalid: boolean;
-}
+import { mapperName } from './mounted-volumes.js';
+import type { SnapshotName, SnapshotWorld } from './snapshot-world.js';
 
 /** The kernel drops a snapshot at 100 %. What is written between two looks must fit above this. */
 const FULL_PERCENT = 95;
+const DMSETUP_FAILED = 1;
 /** One look that fails may be due to load, or to another command just then; so many in a row are not. */
 const FAILED_LOOKS = 3;
 
@@ -29,15 +23,14 @@ export async function watchFill(
   let failures = 0;
   while (await pause(world.watchMs, signal)) {
     try {
-      const fills = await readFills(snapshots, world);
-      // They are being removed: that one is gone is as it should be.
-      if (signal.aborted) return silence;
       for (const snapshot of snapshots) {
-        const percent = percentOf(fills, snapshot);
+        const percent = await fillPercent(snapshot, world);
         if (percent >= FULL_PERCENT) throw new SnapshotLost(snapshot, `is ${percent.toFixed(0)} % full`);
       }
       failures = 0;
     } catch (error) {
+      // They are being removed: that one is gone is as it should be.
+      if (signal.aborted) return silence;
       if (error instanceof SnapshotLost || !(error instanceof LifeboatError)) throw error;
       if (++failures >= FAILED_LOOKS) throw error;
     }
@@ -51,55 +44,37 @@ async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   return sleep(ms, true, { signal }).catch(() => false);
 }
 
-/** @throws LifeboatError FAILED */
+/**
+ * Asks device mapper, for LVM would look through every disk of the host for it: of a Debian in QEMU, 0.06 s of it against
+ * 0.47 s, every other second of a run.
+ * @throws LifeboatError FAILED
+ */
 export async function fillPercent(snapshot: SnapshotName, world: SnapshotWorld): Promise<number> {
-  return percentOf(await readFills([snapshot], world), snapshot);
-}
-
-async function readFills(snapshots: readonly SnapshotName[], world: SnapshotWorld): Promise<SnapshotFill[]> {
-  const args = ['--reportformat', 'json', '-o', 'vg_name,lv_name,lv_attr,snap_percent'];
-  const names = snapshots.map(({ vg, name }) => `${vg}/${name}`);
-  // Where one is gone it fails, and reports the others.
-  const { stdout } = await world.run('lvs', [...args, ...names], { okStatuses: [0, LVM_FAILED] });
-  return parseFills(stdout);
-}
-
-/** @throws LifeboatError FAILED if it is no such report */
-export function parseFills(report: string): SnapshotFill[] {
-  let rows: unknown;
-  try {
-    rows = (JSON.parse(report) as { report?: { lv?: unknown }[] } | null)?.report?.[0]?.lv;
-  } catch (error) {
-    throw unknownReport(report, error);
-  }
-  if (!Array.isArray(rows)) throw unknownReport(report);
-  return rows.map((row: Record<string, unknown> | null) => {
-    const { vg_name: vg, lv_name: name, lv_attr: attributes, snap_percent: percent } = row ?? {};
-    if (typeof vg !== 'string' || typeof name !== 'string' || typeof attributes !== 'string')
-      throw unknownReport(report);
-    if (typeof percent !== 'string' || !/^(\d+(\.\d+)?)?$/.test(percent)) throw unknownReport(report);
-    // The fifth letter is the state: I is an invalid snapshot, S one that is suspended as well (lvs(8)).
-    const isInvalid = attributes[4] === 'I' || attributes[4] === 'S';
-    return { vg, name, percent: percent === '' ? undefined : Number(percent), isInvalid };
+  const name = mapperName(snapshot);
+  const { status, stdout, stderr } = await world.run('dmsetup', ['status', name], { okStatuses: [0, DMSETUP_FAILED] });
+  if (status === 0) return percentOf(stdout, snapshot);
+  if (/does not exist/.test(stderr)) throw new SnapshotLost(snapshot, 'is gone: something else removed it');
+  throw new LifeboatError('FAILED', `Cannot tell how full the snapshot is: dmsetup says "${stderr.trim()}"`, {
+    hint: `dmsetup status ${name}`,
   });
 }
 
-function unknownReport(report: string, cause?: unknown): LifeboatError {
-  return new LifeboatError('FAILED', `Cannot read what lvs says of snapshots: "${report.slice(0, 200)}"`, {
-    hint: 'lvs --reportformat json -o vg_name,lv_name,lv_attr,snap_percent shows it all',
-    cause,
-  });
-}
-
-function percentOf(fills: readonly SnapshotFill[], snapshot: SnapshotName): number {
-  const fill = fills.find(({ vg, name }) => vg === snapshot.vg && name === snapshot.name);
-  if (fill === undefined) throw new SnapshotLost(snapshot, 'is gone: something else removed it');
-  const { percent, isInvalid } = fill;
-  if (isInvalid || (percent !== undefined && percent >= 100)) throw new SnapshotLost(snapshot, 'has overflowed');
-  if (percent !== undefined) return percent;
-  throw new LifeboatError('FAILED', `lvs does not tell how full the snapshot ${snapshot.vg}/${snapshot.name} is`, {
-    hint: 'is the volume still active (lvs -o lv_active)?',
-  });
+/**
+ * The status of a snapshot target: "0 8388608 snapshot 1112/16384 16", sectors that are taken of those there are, or a
+ * word instead of them (Documentation/admin-guide/device-mapper/snapshot.rst, snapshot_status in drivers/md/dm-snap.c).
+ */
+function percentOf(status: string, snapshot: SnapshotName): number {
+  const [, state = ''] = /^\d+ \d+ snapshot (.+)$/.exec(status.trim()) ?? [];
+  if (/^(Invalid|Overflow|Merge failed)$/.test(state)) throw new SnapshotLost(snapshot, 'has overflowed');
+  const [, taken, all] = /^(\d+)\/([1-9]\d*) \d+$/.exec(state) ?? [];
+  if (taken === undefined || all === undefined)
+    throw new LifeboatError(
+      'FAILED',
+      `Cannot tell how full the snapshot ${snapshot.vg}/${snapshot.name} is: its status is "${status.trim()}"`,
+      { hint: `dmsetup status ${mapperName(snapshot)}` },
+    );
+  if (Number(taken) >= Number(all)) throw new SnapshotLost(snapshot, 'has overflowed');
+  return (100 * Number(taken)) / Number(all);
 }
 
 /** What was read of it up to now may be right; what comes next is not. */

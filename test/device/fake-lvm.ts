@@ -1,5 +1,6 @@
 import type { CommandResult } from '../../src/device/command.js';
 import type { LogicalVolume, Lvm, VolumeGroup } from '../../src/device/lvm.js';
+import { mapperName } from '../../src/device/mounted-volumes.js';
 import type { SnapshotWorld } from '../../src/device/snapshot-world.js';
 import { LifeboatError } from '../../src/error.js';
 
@@ -36,11 +37,11 @@ export interface FakeSnapshot {
   origin: string;
   tags: string[];
   extents: number;
-  percent: string;
-  attributes: string;
+  /** As dmsetup tells it, behind "snapshot". */
+  state: string;
 }
 
-/** lvcreate, lvremove and lvs over volumes that it keeps in memory, with the devices they would make. */
+/** lvcreate, lvremove and dmsetup over volumes that it keeps in memory, with the devices they would make. */
 export class FakeLvm {
   /** By "VG/NAME". */
   readonly snapshots = new Map<string, FakeSnapshot>();
@@ -93,8 +94,8 @@ export class FakeLvm {
         return this.#create(args);
       case 'lvremove':
         return this.#remove(args.at(-1) ?? '');
-      case 'lvs':
-        return this.#list(args.filter((arg) => arg.includes('/')));
+      case 'dmsetup':
+        return this.#status(args.at(-1) ?? '');
     }
     throw new Error(`${file} is not faked`);
   }
@@ -105,7 +106,7 @@ export class FakeLvm {
     const key = `${origin.split('/')[0]}/${valuesOf('--name')[0]}`;
     if (this.snapshots.has(key)) return failure('already exists in volume group');
     const extents = Number(valuesOf('--extents')[0]);
-    this.snapshots.set(key, { origin, tags: valuesOf('--addtag'), extents, percent: '0.01', attributes: 'sri-a-s---' });
+    this.snapshots.set(key, { origin, tags: valuesOf('--addtag'), extents, state: '16/16000 16' });
     return { stdout: `  Logical volume "${key}" created.\n`, stderr: '', status: 0 };
   }
 
@@ -117,17 +118,18 @@ export class FakeLvm {
     return { stdout: '', stderr: '', status: 0 };
   }
 
-  #list(keys: string[]): CommandResult {
-    const missing = keys.filter((key) => !this.snapshots.has(key));
-    const lv = keys.flatMap((key) => {
-      const [vg, name] = key.split('/');
-      const snapshot = this.snapshots.get(key);
-      if (snapshot === undefined) return [];
-      return [{ vg_name: vg, lv_name: name, lv_attr: snapshot.attributes, snap_percent: snapshot.percent }];
-    });
-    const stderr = missing.map((key) => `  Failed to find logical volume "${key}"\n`).join('');
-    return { stdout: JSON.stringify({ report: [{ lv }] }), stderr, status: missing.length === 0 ? 0 : 5 };
+  /** As dmsetup 1.02.185 says it. */
+  #status(mapped: string): CommandResult {
+    const [, snapshot] = [...this.snapshots].find(([key]) => mapped === mapperName(namesIn(key))) ?? [];
+    if (snapshot === undefined) return { stdout: '', stderr: 'Device does not exist.\nCommand failed.\n', status: 1 };
+    const sectors = (this.sizes[snapshot.origin] ?? 0) / 512;
+    return { stdout: `0 ${sectors} snapshot ${snapshot.state}\n`, stderr: '', status: 0 };
   }
+}
+
+function namesIn(key: string): { vg: string; name: string } {
+  const [vg = '', name = ''] = key.split('/');
+  return { vg, name };
 }
 
 function failure(words: string): CommandResult {
