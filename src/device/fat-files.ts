@@ -1,10 +1,8 @@
 import { LifeboatError } from '../error.js';
+import { DIRECTORY_ENTRY_BYTES, type Fat, FIRST_CLUSTER, openFat } from './fat.js';
 import type { ReadRange } from './partition-table.js';
 
-/**
- * Looks into an EFI system partition without mounting it: which boot loaders are there. FAT16 and FAT32, as in
- * Microsoft's "FAT: General Overview of On-Disk Format", 1.03.
- */
+/** Looks into an EFI system partition without mounting it: which boot loaders are there. */
 
 export interface FatFile {
   /** The long name where there is one, else the short one. FAT takes upper and lower case for the same. */
@@ -12,24 +10,10 @@ export interface FatFile {
   isDirectory: boolean;
 }
 
-interface Fat {
-  read: ReadRange;
-  clusterBytes: number;
-  clusterCount: number;
-  fatOffset: number;
-  dataOffset: number;
-  /** FAT16 keeps its root directory apart from the clusters. */
-  root: { cluster: number } | { offset: number; length: number };
-  entryBytes: 2 | 4;
-}
-
 interface DirectoryEntry extends FatFile {
   cluster: number;
 }
 
-const ENTRY_BYTES = 32;
-const FIRST_CLUSTER = 2;
-const LEAST_FAT16_CLUSTERS = 4085;
 /** A directory of an EFI system partition has some entries; one that does not end is none. */
 const MOST_DIRECTORY_BYTES = 2 * 1024 * 1024;
 const ATTRIBUTE = { volume: 0x08, directory: 0x10, longName: 0x0f } as const;
@@ -55,32 +39,6 @@ export async function listFatDirectory(read: ReadRange, path: readonly string[])
     .map(({ name, isDirectory }) => ({ name, isDirectory }));
 }
 
-async function openFat(read: ReadRange): Promise<Fat | undefined> {
-  const boot = await read(0, 512);
-  const sectorBytes = boot.readUInt16LE(11);
-  const sectorsPerCluster = boot.readUInt8(13);
-  const reserved = boot.readUInt16LE(14);
-  const copies = boot.readUInt8(16);
-  const rootEntries = boot.readUInt16LE(17);
-  const total = boot.readUInt16LE(19) || boot.readUInt32LE(32);
-  const shortFat = boot.readUInt16LE(22);
-  const fatSectors = shortFat || boot.readUInt32LE(36);
-  const isFat = boot.readUInt16LE(510) === 0xaa55 && [512, 1024, 2048, 4096].includes(sectorBytes);
-  const isWhole = isPowerOfTwo(sectorsPerCluster) && reserved > 0 && (copies === 1 || copies === 2) && fatSectors > 0;
-  if (!isFat || !isWhole) return undefined;
-  const rootOffset = (reserved + copies * fatSectors) * sectorBytes;
-  const rootBytes = rootEntries * ENTRY_BYTES;
-  const dataOffset = rootOffset + Math.ceil(rootBytes / sectorBytes) * sectorBytes;
-  const clusterBytes = sectorsPerCluster * sectorBytes;
-  const clusterCount = Math.floor((total * sectorBytes - dataOffset) / clusterBytes);
-  // Linux, too, takes this for the mark of FAT32, whatever the number of clusters.
-  const is32 = shortFat === 0;
-  if (!is32 && clusterCount < LEAST_FAT16_CLUSTERS) return undefined;
-  const root = is32 ? { cluster: boot.readUInt32LE(44) } : { offset: rootOffset, length: rootBytes };
-  const fatOffset = reserved * sectorBytes;
-  return { read, clusterBytes, clusterCount, fatOffset, dataOffset, root, entryBytes: is32 ? 4 : 2 };
-}
-
 function readRoot(fat: Fat): Promise<Buffer> {
   const { root } = fat;
   return 'cluster' in root ? readChain(fat, root.cluster) : fat.read(root.offset, root.length);
@@ -102,8 +60,8 @@ async function readChain(fat: Fat, first: number): Promise<Buffer> {
 function entriesOf(directory: Buffer, { entryBytes }: Fat): DirectoryEntry[] {
   const found: DirectoryEntry[] = [];
   let longName = '';
-  for (let at = 0; at + ENTRY_BYTES <= directory.length; at += ENTRY_BYTES) {
-    const entry = directory.subarray(at, at + ENTRY_BYTES);
+  for (let at = 0; at + DIRECTORY_ENTRY_BYTES <= directory.length; at += DIRECTORY_ENTRY_BYTES) {
+    const entry = directory.subarray(at, at + DIRECTORY_ENTRY_BYTES);
     const first = entry.readUInt8(0);
     if (first === 0) break;
     const attributes = entry.readUInt8(11);
@@ -139,8 +97,4 @@ function shortName(entry: Buffer): string {
   const base = inCase(entry.toString('latin1', 0, 8).trimEnd(), LOWER_CASE.base);
   const extension = inCase(entry.toString('latin1', 8, 11).trimEnd(), LOWER_CASE.extension);
   return extension === '' ? base : `${base}.${extension}`;
-}
-
-function isPowerOfTwo(value: number): boolean {
-  return value > 0 && (value & (value - 1)) === 0;
 }

@@ -36,8 +36,8 @@ export interface SettleOptions {
   directory: string;
   /** Further paths this run writes to. A file system that has one of them is not frozen. */
   ownPaths: readonly string[];
-  /** Finds what is in use; called while the file system stands still, or is hoped to. */
-  mapUsed?: (signal: AbortSignal) => Promise<UsedRange[] | undefined>;
+  /** Finds what is in use of the partition that it is given; called while that stands still, or is hoped to. */
+  mapUsed?: (partition: Source, signal: AbortSignal) => Promise<UsedRange[] | undefined>;
   signal: AbortSignal;
   say(text: string): void;
 }
@@ -121,7 +121,7 @@ async function copyOnce(work: Work, usedBefore: UsedRange[] | undefined, signal:
   const { options, source } = work;
   await runCommand('sync', ['--file-system', options.mountpoint], { signal });
   if (source.kind === 'block') flushDeviceCache(source.fd);
-  const used = await options.mapUsed?.(signal);
+  const used = await options.mapUsed?.(source, signal);
   let hasChanged = JSON.stringify(used) !== JSON.stringify(usedBefore);
   for (const { offset, length } of blocksOf(used ?? [{ offset: 0, length: source.sizeBytes }], source.sizeBytes)) {
     signal.throwIfAborted();

@@ -1,7 +1,9 @@
 import { LifeboatError } from '../error.js';
 import { runCommand } from './command.js';
 import { DIRECT_ALIGNMENT_BYTES } from './direct.js';
+import { fatUsed } from './fat-map.js';
 import type { FilesystemFacts } from './filesystem.js';
+import type { ReadRange } from './partition-table.js';
 import { roundSize } from './sizes.js';
 import { xfsLogDoubt } from './xfs-log.js';
 
@@ -27,54 +29,68 @@ const PROGRAMS: Partial<Record<FilesystemFacts['type'], string>> = {
   ext4: 'partclone.extfs',
   xfs: 'partclone.xfs',
   btrfs: 'partclone.btrfs',
-  vfat: 'partclone.vfat',
 };
 
+/** What is looked at. */
+export interface MappedDevice {
+  path: string;
+  /** Of the same device. */
+  read: ReadRange;
+}
+
 export interface UsedBlocksOptions {
-  /** It is mounted, and the caller sees to it that it stands still meanwhile; partclone refuses it otherwise. */
+  signal?: AbortSignal | undefined;
+  /** It is mounted, and the caller sees to it that it stands still meanwhile; its marks of that are no doubt then. */
   isSettled?: boolean;
 }
 
 /**
- * Which blocks of a file system are in use, by `partclone -D`. It must not be mounted; a snapshot is fine.
+ * Which blocks of a file system are in use: by `partclone -D`, and by its own table of a FAT. It must not be mounted; a
+ * snapshot is fine.
  * @param sizeBytes of the device; what lies behind the file system counts as used
  * @returns sorted ranges on multiples of 4096 (but for the device's end), at least 32 KiB apart; or in words why all has to
  * be read: no such program, a kind it does not know, or a map that does not fit the superblock
  * @throws the signal's reason
  */
 export async function usedBlocks(
-  devicePath: string,
+  device: MappedDevice,
   facts: FilesystemFacts,
   sizeBytes: number,
-  signal?: AbortSignal,
-  { isSettled = false }: UsedBlocksOptions = {},
+  { signal, isSettled = false }: UsedBlocksOptions = {},
 ): Promise<{ used: UsedRange[] } | { used: undefined; reason: string }> {
   const none = (reason: string) => ({ used: undefined, reason });
-  const program = PROGRAMS[facts.type];
-  if (program === undefined) return none(`nothing tells the unused blocks of what it holds (${facts.type})`);
   if (facts.doubt !== undefined) return none(`its map of unused blocks may be wrong: ${facts.doubt}`);
-  let text: string;
   try {
-    const doubt = facts.type === 'xfs' ? await doubtInLog(devicePath, signal) : undefined;
-    if (doubt !== undefined) return none(doubt);
-    // Without -L it writes /var/log/partclone.log, which is on the disk that is being imaged.
-    const args = ['-D', '-s', devicePath, '-o', '-', '-L', '/dev/null', ...(isSettled ? ['-F'] : [])];
-    const result = await runCommand(program, args, { allowMissing: true, ...(signal ? { signal } : {}) });
-    if (result === undefined) return none(`${program} is not installed (apt install partclone)`);
-    text = result.stdout;
+    const mapped =
+      facts.type === 'vfat'
+        ? await fatUsed(device.read, sizeBytes, isSettled)
+        : await partcloneUsed(device.path, facts.type, sizeBytes, { signal, isSettled });
+    if (typeof mapped === 'string') return none(mapped);
+    const doubt = doubtIn(mapped, facts);
+    return doubt === undefined ? { used: withKnownPlaces(mapped, facts, sizeBytes) } : none(doubt);
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof LifeboatError) return none(error.message);
     throw error;
   }
-  try {
-    const mapped = parseDomainMap(text, sizeBytes);
-    const doubt = doubtIn(mapped, facts);
-    return doubt === undefined ? { used: withKnownPlaces(mapped, facts, sizeBytes) } : none(doubt);
-  } catch (error) {
-    if (error instanceof LifeboatError) return none(error.message);
-    throw error;
-  }
+}
+
+/** @returns in words, why there is no map */
+async function partcloneUsed(
+  devicePath: string,
+  type: FilesystemFacts['type'],
+  sizeBytes: number,
+  { signal, isSettled }: UsedBlocksOptions,
+): Promise<UsedRange[] | string> {
+  const program = PROGRAMS[type];
+  if (program === undefined) return `nothing tells the unused blocks of what it holds (${type})`;
+  const doubt = type === 'xfs' ? await doubtInLog(devicePath, signal) : undefined;
+  if (doubt !== undefined) return doubt;
+  // Without -L it writes /var/log/partclone.log, which is on the disk that is being imaged; -F: though it is mounted.
+  const args = ['-D', '-s', devicePath, '-o', '-', '-L', '/dev/null', ...(isSettled ? ['-F'] : [])];
+  const result = await runCommand(program, args, { allowMissing: true, ...(signal ? { signal } : {}) });
+  if (result === undefined) return `${program} is not installed (apt install partclone)`;
+  return parseDomainMap(result.stdout, sizeBytes);
 }
 
 async function doubtInLog(devicePath: string, signal?: AbortSignal): Promise<string | undefined> {

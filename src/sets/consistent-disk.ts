@@ -11,7 +11,7 @@ import { type Partition, type PartitionTable, type ReadRange, readPartitionTable
 import { type SettledCopy, settle } from '../device/settle.js';
 import { roundSize } from '../device/sizes.js';
 import { openSource, type Source } from '../device/source.js';
-import { type UsedRange, usedBlocks } from '../device/used-blocks.js';
+import { type MappedDevice, type UsedBlocksOptions, type UsedRange, usedBlocks } from '../device/used-blocks.js';
 import { LifeboatError } from '../error.js';
 import type { RunReport } from '../image/report.js';
 import { alignedBuffer, flushDeviceCache } from '../native/libc.js';
@@ -255,8 +255,9 @@ async function volumeContent(
 ): Promise<VolumeContent> {
   if (excluded !== undefined) return { facts: UNKNOWN, used: undefined, from: undefined, excluded };
   if (held !== undefined) {
-    const facts = await probeFilesystem(rangeReader(held), volume.sizeBytes);
-    const used = await usedOf(held.path, facts, volume.sizeBytes, signal, say);
+    const read = rangeReader(held);
+    const facts = await probeFilesystem(read, volume.sizeBytes);
+    const used = await usedOf({ path: held.path, read }, facts, volume.sizeBytes, { signal }, say);
     return { facts, used, from: { fd: held.fd, directFd: held.directFd, path: held.path }, excluded: undefined };
   }
   // What nobody has activated cannot be looked into, and is read extent by extent.
@@ -264,22 +265,24 @@ async function volumeContent(
     return { facts: UNKNOWN, used: undefined, from: undefined, excluded: undefined };
   const device = await openSource(volume.path, signal);
   closing.push(() => device.close());
-  const facts = await probeFilesystem(rangeReader(device), volume.sizeBytes);
-  const used = isChanging() ? undefined : await usedOf(volume.path, facts, volume.sizeBytes, signal, say);
+  const read = rangeReader(device);
+  const facts = await probeFilesystem(read, volume.sizeBytes);
+  const used = isChanging()
+    ? undefined
+    : await usedOf({ path: volume.path, read }, facts, volume.sizeBytes, { signal }, say);
   return { facts, used, from: undefined, excluded: undefined };
 }
 
 async function usedOf(
-  path: string,
+  device: MappedDevice,
   facts: FilesystemFacts,
   sizeBytes: number,
-  signal: AbortSignal,
+  options: UsedBlocksOptions,
   say: (text: string) => void,
-  { isSettled } = { isSettled: false },
 ): Promise<UsedRange[] | undefined> {
   if (facts.type === 'unknown' || facts.type === 'swap') return undefined;
-  const found = await usedBlocks(path, facts, sizeBytes, signal, { isSettled });
-  if (found.used === undefined) say(`all of ${path} is read (${facts.type}): ${found.reason}`);
+  const found = await usedBlocks(device, facts, sizeBytes, options);
+  if (found.used === undefined) say(`all of ${device.path} is read (${facts.type}): ${found.reason}`);
   return found.used;
 }
 
@@ -301,8 +304,8 @@ async function partitionContent(
 ): Promise<{ content: VolumeContent; coveredDevice: string | undefined }> {
   const { disk, signal, scratchDirectory } = options;
   const { offset, sizeBytes } = partition;
-  const probe = () => probeFilesystem((at, length) => readDisk(offset + at, length), sizeBytes);
-  const facts = await probe();
+  const read: ReadRange = (at, length) => readDisk(offset + at, length);
+  const facts = await probeFilesystem(read, sizeBytes);
   const plain: VolumeContent = { facts, used: undefined, from: undefined, excluded: undefined };
   const kernelName = partitionsOf(disk.name).find(
     (name) => Number(readAttribute(name, 'partition')) === partition.number,
@@ -311,7 +314,7 @@ async function partitionContent(
   const path = nodePath(kernelName);
   const mount = disk.mounts.find(({ device }) => device === path);
   if (mount === undefined) {
-    const used = isHidden(path) ? undefined : await usedOf(path, facts, sizeBytes, signal, say);
+    const used = isHidden(path) ? undefined : await usedOf({ path, read }, facts, sizeBytes, { signal }, say);
     return { content: { ...plain, used }, coveredDevice: undefined };
   }
   if (mount.fsType === 'btrfs') {
@@ -328,7 +331,11 @@ async function partitionContent(
     directory: scratchDirectory,
     ownPaths: [scratchDirectory],
     // Looked at anew: what stands still has a clean journal, and its map can be trusted.
-    mapUsed: async (at) => usedOf(path, await probe(), sizeBytes, at, say, { isSettled: true }),
+    mapUsed: async (settled, at) => {
+      const partitionRead = rangeReader(settled);
+      const now = await probeFilesystem(partitionRead, sizeBytes);
+      return usedOf({ path, read: partitionRead }, now, sizeBytes, { signal: at, isSettled: true }, say);
+    },
     signal,
     say: warn,
   });
