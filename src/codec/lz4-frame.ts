@@ -50,6 +50,17 @@ export function writeLz4Header(out: Buffer, contentBytes: number, xxh32: Xxh32, 
   return BLOCK_SIZES[index] ?? 0;
 }
 
+/** Magic, FLG, BD, header checksum. */
+export const LZ4_SHORT_HEADER_BYTES = 7;
+
+/** Writes the header of a frame of blocks that were taken from another: it tells no size, and has no checksum of its content. */
+export function writeLz4BlocksHeader(out: Buffer, from: Lz4Header, xxh32: Xxh32): void {
+  out.writeUInt32LE(LZ4_MAGIC, 0);
+  out.writeUInt8(VERSION_1 | FLAG.independentBlocks | (from.hasBlockChecksums ? FLAG.blockChecksums : 0), 4);
+  out.writeUInt8((FIRST_BLOCK_SIZE_ID + BLOCK_SIZES.indexOf(from.maxBlockBytes)) << 4, 5);
+  out.writeUInt8(headerChecksum(out.subarray(4, 6), xxh32), 6);
+}
+
 const CHECKSUM_BYTES = 4;
 
 /** Adds the checksum of its content to a frame that was made without. @returns the frame's new length in bytes */
@@ -76,6 +87,18 @@ export function checkContentChecksum(frame: Buffer, plain: Buffer, xxh32: Xxh32)
 
 function headerChecksum(descriptor: Buffer, xxh32: Xxh32): number {
   return (xxh32(descriptor) >>> 8) & 0xff;
+}
+
+/**
+ * Whether a file begins with a frame of blocks that refer to nothing outside of themselves, as those of lz4(1) do.
+ * @param head a file's first bytes
+ */
+export function hasIndependentBlocks(head: Buffer): boolean {
+  if (head.length < LZ4_SHORT_HEADER_BYTES || head.readUInt32LE() !== LZ4_MAGIC) return false;
+  return (
+    (head.readUInt8(4) & (FLAG.version | FLAG.independentBlocks | FLAG.dictionary)) ===
+    (VERSION_1 | FLAG.independentBlocks)
+  );
 }
 
 /** How many bytes the header has behind its magic and its first two bytes. */

@@ -10,7 +10,8 @@ export interface CutFrame {
   blocks: { offset: number; bytes: number; isStored: boolean }[];
   /** Undefined if the frame does not say. */
   contentBytes: number | undefined;
-  contentChecksum: number;
+  /** Undefined if something else proves what comes out. */
+  contentChecksum: number | undefined;
 }
 
 const CHECKSUM_BYTES = 4;
@@ -18,9 +19,10 @@ const MAGIC_AND_FLAGS_BYTES = 6;
 
 /**
  * Finds the blocks of one LZ4 frame, ours or that of `lz4 -BI` with blocks of any size, and checks the checksums that they have.
+ * @param isProvenLater by somebody else, and not by a checksum of the frame's own
  * @returns undefined for anything else, damaged or not: the processor's decoder says what it is
  */
-export function cutFrame(frame: Buffer, xxh32: Xxh32): CutFrame | undefined {
+export function cutFrame(frame: Buffer, xxh32: Xxh32, isProvenLater = false): CutFrame | undefined {
   if (frame.length < MAGIC_AND_FLAGS_BYTES + 1 || frame.readUInt32LE() !== LZ4_MAGIC) return undefined;
   const headerEnd = MAGIC_AND_FLAGS_BYTES + lz4HeaderRest(frame.readUInt8(4));
   if (frame.length < headerEnd) return undefined;
@@ -32,7 +34,7 @@ export function cutFrame(frame: Buffer, xxh32: Xxh32): CutFrame | undefined {
     throw error;
   }
   // Without the checksum nothing would prove what comes out.
-  if (!header.hasContentChecksum) return undefined;
+  if (!header.hasContentChecksum && !isProvenLater) return undefined;
   const blockBytes = header.maxBlockBytes;
   const trailerBytes = header.hasBlockChecksums ? CHECKSUM_BYTES : 0;
   const blocks: CutFrame['blocks'] = [];
@@ -50,9 +52,10 @@ export function cutFrame(frame: Buffer, xxh32: Xxh32): CutFrame | undefined {
     blocks.push({ offset: at, bytes, isStored });
     at += bytes + trailerBytes;
   }
-  if (frame.length - at !== CHECKSUM_BYTES) return undefined;
+  if (frame.length - at !== (header.hasContentChecksum ? CHECKSUM_BYTES : 0)) return undefined;
   if (!header.independentBlocks && blocks.length > 1) return undefined;
   const { contentBytes } = header;
   if (contentBytes !== undefined && Math.ceil(contentBytes / blockBytes) !== blocks.length) return undefined;
-  return { frame, blockBytes, blocks, contentBytes, contentChecksum: frame.readUInt32LE(at) };
+  const contentChecksum = header.hasContentChecksum ? frame.readUInt32LE(at) : undefined;
+  return { frame, blockBytes, blocks, contentBytes, contentChecksum };
 }

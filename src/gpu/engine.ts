@@ -1,3 +1,4 @@
+import { chooseXxh32 } from '../codec/xxhash.js';
 import { batchShape } from './batch.js';
 import { type Compressor, createCompressor } from './compressor.js';
 import { type CutFrame, cutFrame } from './cut-frame.js';
@@ -5,7 +6,6 @@ import { createDecompressor, type Decompressor } from './decompressor.js';
 import { GpuUnusable, openDevice } from './device.js';
 import { writeGpuFrame } from './frame.js';
 import { LANES } from './lanes.js';
-import { chooseXxh32 } from './xxh32.js';
 
 /** One device that makes and decodes LZ4 frames. What is asked of it while it is busy goes into its next submit together. */
 export interface GpuEngine {
@@ -24,11 +24,12 @@ export interface GpuEngine {
    */
   encode(plain: Buffer, out: Buffer): Promise<number>;
   /**
+   * @param isProvenLater a frame without a checksum is decoded all the same
    * @returns the plaintext's length in bytes, its checksum checked; undefined if the processor has to decode this frame, or to tell
    *   what is wrong with it
    * @throws GpuUnusable
    */
-  decode(frame: Buffer, out: Buffer): Promise<number | undefined>;
+  decode(frame: Buffer, out: Buffer, isProvenLater?: boolean): Promise<number | undefined>;
   /** Frees the device, and writes to no job's buffers any more. */
   close(): void;
 }
@@ -95,6 +96,7 @@ export async function openEngine(wanted: string, chunkBytes: number): Promise<Gp
   function copyProven(plain: Buffer | undefined, cut: CutFrame, out: Buffer): number | undefined {
     if (plain === undefined || plain.length > out.length) return undefined;
     plain.copy(out);
+    if (cut.contentChecksum === undefined) return plain.length;
     return xxh32(out.subarray(0, plain.length)) >>> 0 === cut.contentChecksum ? plain.length : undefined;
   }
 
@@ -106,8 +108,8 @@ export async function openEngine(wanted: string, chunkBytes: number): Promise<Gp
       return kernelMs;
     },
     encode: (plain, out) => encodings.add({ plain, out }),
-    async decode(frame, out) {
-      const cut = cutFrame(frame, xxh32);
+    async decode(frame, out, isProvenLater) {
+      const cut = cutFrame(frame, xxh32, isProvenLater);
       if (cut === undefined || !(await openDecompressor()).takes(cut)) return undefined;
       return decodings.add({ cut, out });
     },

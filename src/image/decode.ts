@@ -1,8 +1,8 @@
 import type { EngineName } from '../codec/codec.js';
 import { LifeboatError } from '../error.js';
-import type { FrameProvider } from '../stream/frame-provider.js';
+import type { FrameDamage, FrameProvider } from '../stream/frame-provider.js';
 import { createGpuJobPool, type GpuPoolOptions } from '../stream/gpu-pool.js';
-import { type FrameDamage, type FrameFacts, type LoadProgress, loadImage } from '../stream/load.js';
+import { type FrameFacts, type LoadProgress, loadImage } from '../stream/load.js';
 import type { PlainRange, PlainSink } from '../stream/plain-sink.js';
 import { allocateSlotMemory, type SlotLayout, slotLayout, slotsFor, slotsForGpus } from '../stream/slots.js';
 import type { StageTimes } from '../stream/stages.js';
@@ -15,7 +15,8 @@ export interface DecodeOptions {
   threads: number;
   /** Graphics cards that decode lz4; undefined: none is to be used. */
   gpu?: GpuPoolOptions | undefined;
-  sink: PlainSink;
+  /** @param isAgain what was put into the one before may be wrong */
+  openSink: (isAgain: boolean) => PlainSink;
   range?: PlainRange | undefined;
   /** Each slot must have as much room beside its plaintext: for a sink that compares. */
   needsSpare?: boolean;
@@ -37,6 +38,11 @@ export interface Decoded {
   structure: LifeboatError[];
 }
 
+/** Said where what a graphics card decoded was not proven. */
+export function decodingAgain(path: string): string {
+  return `"${path}": the graphics card's work is not proven by the file's checksum: the processors decode it once more`;
+}
+
 export const SALVAGE_HINT = '--salvage restores all that is good and lists what is not';
 
 /** Slots for frames of any size stay within this, as long as there are two. */
@@ -44,8 +50,31 @@ const SLOT_BUDGET_BYTES = 256 * 1024 * 1024;
 /** More for each graphics card: what it has in flight, as frames and as plaintext. */
 const GPU_SLOT_BUDGET_BYTES = 384 * 1024 * 1024;
 
-/** Runs an image through the workers into a sink, and looks at what stands around its frames. */
+/**
+ * Runs an image through the workers into a sink, and looks at what stands around its frames. Where only the end of a file proves
+ * what a graphics card decoded of it, and does not, it is decoded once more without: what the processors cannot decode either is
+ * damage.
+ */
 export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
+  const { image, gpu, openSink, progress } = options;
+  if (gpu === undefined || image.provenBy === 'frame') return decodeOnce(options, openSink(false));
+  let gpuFrames = 0;
+  const onFrame = (number: number, facts: FrameFacts) => {
+    if (facts.isByGpu) gpuFrames += 1;
+    options.onFrame?.(number, facts);
+  };
+  try {
+    const decoded = await decodeOnce({ ...options, onFrame }, openSink(false));
+    const isWhole = decoded.frames.length === 0 && decoded.structure.length === image.damage.length;
+    if (isWhole || gpuFrames === 0) return decoded;
+  } catch (error) {
+    if (gpuFrames === 0 || !(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
+  }
+  Object.assign(progress, { storedBytes: 0, plainBytes: 0, zeroBytes: 0 } satisfies LoadProgress);
+  return decodeOnce({ ...options, gpu: undefined }, openSink(true));
+}
+
+async function decodeOnce(options: DecodeOptions, sink: PlainSink): Promise<Decoded> {
   const { image, onDamage, signal } = options;
   const layout = layoutFor(options);
   const memory = allocateSlotMemory(layout);
@@ -59,7 +88,7 @@ export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
   try {
     const times = await loadImage({
       provider: onDamage === 'collect' ? endAtDamage(provider, structure) : nameDamage(provider, image.path),
-      sink: options.sink,
+      sink,
       pool,
       memory,
       layout,
@@ -88,8 +117,7 @@ export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
 /** Where nothing behind can be found any more, what is before is still worth having. */
 function endAtDamage(provider: FrameProvider, found: LifeboatError[]): FrameProvider {
   return {
-    readsInFlight: provider.readsInFlight,
-    ...(provider.close === undefined ? {} : { close: provider.close }),
+    ...provider,
     async fetch(slot) {
       try {
         return await provider.fetch(slot);
@@ -105,7 +133,7 @@ function endAtDamage(provider: FrameProvider, found: LifeboatError[]): FrameProv
 /** What a provider says is of bytes; a user wants to know of which file, and what to type. */
 function nameDamage(provider: FrameProvider, path: string): FrameProvider {
   return {
-    readsInFlight: provider.readsInFlight,
+    ...provider,
     async fetch(slot) {
       try {
         return await provider.fetch(slot);

@@ -43,11 +43,11 @@ export function chooseGpu(wish: GpuWish | undefined, report: RunReport): GpuChoi
  */
 export async function chooseGpuFor(
   image: OpenImage,
-  { gpu: wish, signal }: { gpu?: GpuWish | undefined; signal: AbortSignal },
+  { gpu: wish, canDecodeAgain, signal }: { gpu?: GpuWish | undefined; canDecodeAgain: boolean; signal: AbortSignal },
   report: RunReport,
 ): Promise<GpuChoice> {
   if (wish === undefined) return NO_GPU;
-  const { path, codec } = image;
+  const { path, codec, provenBy } = image;
   if (codec !== 'lz4') {
     const what = codec === 'none' ? 'not compressed' : codec;
     if (wish.isRequired) {
@@ -58,8 +58,12 @@ export async function chooseGpuFor(
     report.warn(`"${path}" is ${what}, and a graphics card decodes lz4 only; the processors do it`);
     return NO_GPU;
   }
-  if (image.isUndivided) {
-    report.warn(`"${path}" has no frames that could be decoded side by side; a processor does it, without a card`);
+  if (provenBy === undefined || (provenBy === 'file' && !canDecodeAgain)) {
+    const why =
+      provenBy === 'file'
+        ? `what a card decodes of "${path}" is proven at its end only, and what went to stdout cannot be decoded again`
+        : `nothing would prove what a card decodes of "${path}" (one frame from a pipe, without a checksum, or with blocks that need each other)`;
+    report.warn(`${why}: the processors decode it`);
     return NO_GPU;
   }
   const wanted = hasWebgpu() ? await withAllGpus(wish.wanted, report.warn, signal) : wish.wanted;

@@ -59,6 +59,14 @@ async function decodeRange(image: OpenImage, offset: number, length: number, sig
     },
   };
   const progress: LoadProgress = { storedBytes: 0, plainBytes: 0, zeroBytes: 0 };
-  await decodeImage({ image, threads: 1, sink, range: { start: offset, end }, onDamage: 'stop', progress, signal });
+  await decodeImage({
+    image,
+    threads: 1,
+    openSink: () => sink,
+    range: { start: offset, end },
+    onDamage: 'stop',
+    progress,
+    signal,
+  });
   return bytes;
 }

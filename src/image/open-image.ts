@@ -1,9 +1,11 @@
-import type { CodecName, EngineName } from '../codec/codec.js';
+import type { Codec, CodecName, EngineName } from '../codec/codec.js';
 import { codecByName } from '../codec/index.js';
+import { hasIndependentBlocks } from '../codec/lz4-frame.js';
+import { chooseXxh32, chooseXxh32Stream } from '../codec/xxhash.js';
 import { openSource, type Source } from '../device/source.js';
 import { LifeboatError } from '../error.js';
 import { containerOf, HEAD_BYTES } from '../format/containers.js';
-import type { RandomReader } from '../format/cursor.js';
+import type { Cursor, RandomReader } from '../format/cursor.js';
 import { createFrameTable, type FrameTable, largestFrame, locateFrames } from '../format/frame-table.js';
 import {
   type ImageShape,
@@ -13,7 +15,8 @@ import {
   walkFile,
 } from '../format/identify.js';
 import type { Manifest } from '../format/manifest.js';
-import { fileCursor } from '../stream/cursors.js';
+import { blockGroupBound, blockGroups } from '../stream/block-groups.js';
+import { fileCursor, type StreamRead, streamCursor } from '../stream/cursors.js';
 import { FRAME_SLACK_BYTES, type FrameProvider, locatedFrames, sequentialFrames } from '../stream/frame-provider.js';
 import type { PlainRange } from '../stream/plain-sink.js';
 import { leaveCache, readAt, readSome } from '../stream/read-at.js';
@@ -33,8 +36,11 @@ export interface OpenImage {
   structureOnly: boolean;
   plainBytes: number | undefined;
   storedBytes: number | undefined;
-  /** It is decoded from front to back, by one decoder. */
-  isUndivided: boolean;
+  /**
+   * What proves the work of a graphics card: each frame that it decodes, or only the end of all of them, after which they can be
+   * decoded again; or nothing.
+   */
+  provenBy: 'frame' | 'file' | undefined;
   /** What slots must hold. */
   slotPlainBytes: number;
   slotFrameBytes: number;
@@ -101,9 +107,9 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
   const found = fits ? located : undefined;
   const codec = codecByName(shape.codec);
   const sequential = found === undefined;
-  const largest = sequential ? { storedBytes: 0, plainBytes: PIECE_BYTES } : largestFrame(found);
-  const isOurs = shape.origin === 'lifeboat' || detached !== undefined;
   const head = await reader.read(0, Math.min(HEAD_BYTES, source.sizeBytes));
+  const largest = sequential ? sequentialFrame(head) : largestFrame(found);
+  const isOurs = shape.origin === 'lifeboat' || detached !== undefined;
   const structureOnly = !isOurs && (walked?.unchecked === true || !provesItself(shape.codec, head));
   const engine = chooseEngine(codec, options.engine);
 
@@ -115,7 +121,7 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
     structureOnly,
     plainBytes: found?.plainBytes,
     storedBytes: source.sizeBytes,
-    isUndivided: sequential,
+    provenBy: sequential ? (hasIndependentBlocks(head) && !structureOnly ? 'file' : undefined) : 'frame',
     slotPlainBytes: largest.plainBytes,
     slotFrameBytes: largest.storedBytes + FRAME_SLACK_BYTES,
     xzCheck: shape.xzCheck,
@@ -125,7 +131,6 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
     notes,
     async provide(range) {
       if (found !== undefined) return locatedFrames(source, source.path, framesIn(found, range));
-      const decoder = await codec.createStreamDecoder(engine);
       let position = 0;
       const read = async (into: Buffer, length: number) => {
         const bytes = await readSome(source.fd, into, length, position);
@@ -133,11 +138,32 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
         position += bytes;
         return bytes;
       };
-      return sequentialFrames(read, decoder, PIECE_BYTES);
+      return fromFrontToBack(streamCursor(read), codec, engine, head);
     },
     finish: () => Promise.resolve([]),
     close: () => source.close(),
   };
+}
+
+/**
+ * A file of another tool, or one that is ours no more: by one decoder, or with the blocks of an LZ4 frame side by side.
+ * @param head the file's first bytes, which the cursor is before
+ */
+export async function fromFrontToBack(
+  cursor: Cursor & { readAny: StreamRead },
+  codec: Codec,
+  engine: EngineName,
+  head: Buffer,
+): Promise<FrameProvider> {
+  const createStreamDecoder = () => codec.createStreamDecoder(engine);
+  if (!hasIndependentBlocks(head)) return sequentialFrames(cursor.readAny, await createStreamDecoder(), PIECE_BYTES);
+  const [xxh32, startXxh32] = [await chooseXxh32(), await chooseXxh32Stream()];
+  return blockGroups({ cursor, plainBytes: PIECE_BYTES, xxh32, startXxh32, createStreamDecoder });
+}
+
+/** What slots must hold for that. */
+export function sequentialFrame(head: Buffer): { storedBytes: number; plainBytes: number } {
+  return { storedBytes: hasIndependentBlocks(head) ? blockGroupBound(PIECE_BYTES) : 0, plainBytes: PIECE_BYTES };
 }
 
 function* framesIn(table: FrameTable, range: PlainRange | undefined) {
@@ -206,7 +232,7 @@ async function openRaw(
     structureOnly: detached === undefined,
     plainBytes: table.plainBytes,
     storedBytes: source.sizeBytes,
-    isUndivided: false,
+    provenBy: 'frame',
     slotPlainBytes: largestFrame(table).plainBytes,
     slotFrameBytes: largestFrame(table).storedBytes + FRAME_SLACK_BYTES,
     xzCheck: undefined,

@@ -6,10 +6,10 @@ import { createFrameTable } from '../format/frame-table.js';
 import { unknownData } from '../format/identify.js';
 import { readStream } from '../stream/chunk-source.js';
 import { streamCursor } from '../stream/cursors.js';
-import { FRAME_SLACK_BYTES, sequentialFrames, splitFrames } from '../stream/frame-provider.js';
+import { FRAME_SLACK_BYTES, splitFrames } from '../stream/frame-provider.js';
 import { chooseEngine } from './choose-engine.js';
 import { SALVAGE_HINT } from './decode.js';
-import { type OpenImage, type OpenOptions, PIECE_BYTES, provesItself } from './open-image.js';
+import { fromFrontToBack, type OpenImage, type OpenOptions, provesItself, sequentialFrame } from './open-image.js';
 
 /**
  * An image that comes through a pipe. What we wrote is cut into its frames and decoded side by side, and its end is
@@ -44,14 +44,17 @@ export async function openImageStream(fd: number, path: string, options: OpenOpt
     close: () => undefined,
   };
   if (prologue === undefined) {
+    const first = Buffer.from(head);
+    const { plainBytes, storedBytes } = sequentialFrame(first);
     return {
       ...common,
       origin: 'foreign',
       structureOnly: !provesItself(name, head),
-      isUndivided: true,
-      slotPlainBytes: PIECE_BYTES,
-      slotFrameBytes: 0,
-      provide: async () => sequentialFrames(cursor.readAny, await codec.createStreamDecoder(engine), PIECE_BYTES),
+      // What came through a pipe does not come again.
+      provenBy: undefined,
+      slotPlainBytes: plainBytes,
+      slotFrameBytes: storedBytes + FRAME_SLACK_BYTES,
+      provide: () => fromFrontToBack(cursor, codec, engine, first),
       finish: () => Promise.resolve([]),
     };
   }
@@ -63,7 +66,7 @@ export async function openImageStream(fd: number, path: string, options: OpenOpt
     ...common,
     origin: 'lifeboat',
     structureOnly: false,
-    isUndivided: false,
+    provenBy: 'frame',
     slotPlainBytes: chunkBytes,
     slotFrameBytes: codec.frameBound(chunkBytes) + FRAME_SLACK_BYTES,
     provide: () => Promise.resolve(frames),

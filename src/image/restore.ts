@@ -1,10 +1,18 @@
 import type { EngineName } from '../codec/codec.js';
 import { LifeboatError } from '../error.js';
-import type { FrameDamage, LoadProgress } from '../stream/load.js';
-import { type PlainRange, type PutRecord, rangeSink, recordingSink } from '../stream/plain-sink.js';
+import type { FrameDamage } from '../stream/frame-provider.js';
+import type { LoadProgress } from '../stream/load.js';
+import {
+  overwritingSink,
+  type PlainRange,
+  type PlainSink,
+  type PutRecord,
+  rangeSink,
+  recordingSink,
+} from '../stream/plain-sink.js';
 import type { StageTimes } from '../stream/stages.js';
 import type { EngineChoice } from './choose-engine.js';
-import { type DecodingGpu, damageInWords, decodedBy, decodeImage, SALVAGE_HINT } from './decode.js';
+import { type DecodingGpu, damageInWords, decodedBy, decodeImage, decodingAgain, SALVAGE_HINT } from './decode.js';
 import { chooseGpuFor, type GpuChoice } from './gpu-choice.js';
 import type { GpuWish } from './image-options.js';
 import type { OpenImage } from './open-image.js';
@@ -66,7 +74,8 @@ export async function restoreImage(options: RestoreOptions, report: RunReport): 
       report.warn(`"${image.path}" has no checksums: that it decodes does not prove it right`);
     }
     const range = rangeOf(options, image);
-    const choice = await chooseGpuFor(image, options, report);
+    const canDecodeAgain = options.target !== '-';
+    const choice = await chooseGpuFor(image, { ...options, canDecodeAgain }, report);
     const target = await openRestoreTarget(options, image, range, report);
     try {
       if (options.dryRun) return result(options, image, {});
@@ -97,16 +106,22 @@ async function restoreTo(
     writtenBytes: progress.plainBytes - progress.zeroBytes,
   }));
   const records: PutRecord[] = [];
-  const recorded = options.check ? recordingSink(target.sink, records) : target.sink;
-  const sink = range === undefined ? recorded : rangeSink(range, recorded);
   let endBytes = 0;
+  const openSink = (isAgain: boolean): PlainSink => {
+    if (isAgain) report.warn(decodingAgain(image.path));
+    endBytes = 0;
+    records.length = 0;
+    const plain = isAgain ? overwritingSink(target.sink) : target.sink;
+    const recorded = options.check ? recordingSink(plain, records) : plain;
+    return range === undefined ? recorded : rangeSink(range, recorded);
+  };
   try {
     await target.begin();
     const decoded = await decodeImage({
       image,
       threads,
       gpu: choice.gpu,
-      sink,
+      openSink,
       range,
       onDamage: salvage ? 'collect' : 'stop',
       onFrame(_number, { plainOffset, plainLength }) {

@@ -3,14 +3,14 @@ import { basename } from 'node:path';
 import type { EngineName } from '../codec/codec.js';
 import { openSource } from '../device/source.js';
 import { LifeboatError } from '../error.js';
-import { compareSink } from '../stream/compare-sink.js';
+import { type CompareSink, compareSink } from '../stream/compare-sink.js';
 import type { LoadProgress } from '../stream/load.js';
 import { nowhere, type PlainSink } from '../stream/plain-sink.js';
 import { readSome } from '../stream/read-at.js';
 import type { StageTimes } from '../stream/stages.js';
 import { preparePipe, STDIN } from '../stream/stdio.js';
 import type { EngineChoice } from './choose-engine.js';
-import { type DecodingGpu, damageInWords, decodedBy, decodeImage } from './decode.js';
+import { type DecodingGpu, damageInWords, decodedBy, decodeImage, decodingAgain } from './decode.js';
 import { chooseGpuFor } from './gpu-choice.js';
 import type { GpuWish } from './image-options.js';
 import { type OpenImage, type OpenOptions, openImageFile } from './open-image.js';
@@ -77,7 +77,7 @@ export async function verifyOpenImage(
   // With our index lost there is nothing to say where frames are, and it is damage in any case.
   if (image.origin === 'lifeboat' && image.table === undefined && image.damage.length > 0)
     return summary(options, image, {});
-  const choice = await chooseGpuFor(image, options, report);
+  const choice = await chooseGpuFor(image, { ...options, canDecodeAgain: true }, report);
   const source = options.against === undefined ? undefined : await openSource(options.against, options.signal);
   const progress: LoadProgress = { storedBytes: 0, plainBytes: 0, zeroBytes: 0 };
   const stopFollowing = report.follow('verify', () => ({
@@ -87,16 +87,19 @@ export async function verifyOpenImage(
     writtenBytes: progress.plainBytes,
   }));
   try {
-    const comparing = source === undefined ? undefined : compareSink(source, source.path);
-    const sink: PlainSink = comparing ?? nowhere;
-    const needsSpare = comparing !== undefined;
+    let comparing: CompareSink | undefined;
+    const openSink = (isAgain: boolean): PlainSink => {
+      if (isAgain) report.warn(decodingAgain(image.path));
+      comparing = source === undefined ? undefined : compareSink(source, source.path);
+      return comparing ?? nowhere;
+    };
     const { signal, threads } = options;
     const decoded = await decodeImage({
       image,
       threads,
       gpu: choice.gpu,
-      sink,
-      needsSpare,
+      openSink,
+      needsSpare: source !== undefined,
       onDamage: 'collect',
       progress,
       signal,
@@ -170,7 +173,7 @@ async function verifyQuickly(options: VerifyOptions, image: OpenImage): Promise<
     const decoded = await decodeImage({
       image: whole,
       threads: 1,
-      sink: nowhere,
+      openSink: () => nowhere,
       range,
       onDamage: 'collect',
       progress,

@@ -5,7 +5,7 @@ import type { Cursor, RandomReader } from '../format/cursor.js';
 export type StreamRead = (into: Buffer, length: number) => Promise<number>;
 
 const PEEK_BYTES = 64 * 1024;
-const BUFFER_BYTES = 256 * 1024;
+const BUFFER_BYTES = 1024 * 1024;
 
 function endedEarly(position: number): LifeboatError {
   return new LifeboatError('DAMAGE', `it ends early, at offset ${position}`, { offset: position });

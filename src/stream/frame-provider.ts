@@ -19,10 +19,14 @@ export type Fetched =
       /** Undefined where it is known only after the frames before it are decoded. */
       plainOffset: number | undefined;
       plainLength: number | undefined;
+      /** What it most likely has, should it turn out to be damaged. */
+      presumedLength?: number | undefined;
+      /** It has no checksum; `follow` proves what comes out of it. */
+      isProvenLater?: boolean;
       crc: number | undefined;
     }
   /** Plaintext. */
-  | { kind: 'plain'; number: number; offset: number; plainOffset: number; plainLength: number }
+  | { kind: 'plain'; number: number; offset: number; plainOffset: number | undefined; plainLength: number }
   /** A frame that could not be read. */
   | {
       kind: 'unreadable';
@@ -33,6 +37,15 @@ export type Fetched =
       reason: string;
     };
 
+/** A frame that is lost: where it is in the image, and what of the plaintext it takes along. */
+export interface FrameDamage {
+  number: number;
+  offset: number;
+  plainOffset: number | undefined;
+  plainLength: number | undefined;
+  reason: string;
+}
+
 /** Where the frames of an image come from. */
 export interface FrameProvider {
   /** How many fetches may be under way at once. */
@@ -42,6 +55,12 @@ export interface FrameProvider {
    * @throws LifeboatError DAMAGE where nothing behind can be found any more
    */
   fetch(slot: Slot): Promise<Fetched | undefined>;
+  /**
+   * Told of every frame in order, where its plaintext proves anything only together with that of others.
+   * @param plain undefined if it could not be decoded
+   * @returns what is wrong with those that are complete now
+   */
+  follow?(number: number, plain: Buffer | undefined, plainOffset: number): FrameDamage | undefined;
   /** Frees what is held outside of the JavaScript heap. */
   close?(): void;
 }

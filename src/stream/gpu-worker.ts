@@ -97,7 +97,7 @@ async function perform(engine: GpuEngine, job: Job, slot: Slot, zeroFrame: ZeroF
     if (!job.isPlainUnread && !isAllZeros(plain)) plain.fill(0);
     return { kind: 'plain', plainLength: zeros, dataRuns: [], frameCrc };
   }
-  const plainLength = await engine.decode(frame, slot.plain);
+  const plainLength = await engine.decode(frame, slot.plain, job.isProvenLater);
   if (plainLength === undefined || (job.plainLength !== undefined && plainLength !== job.plainLength)) return undefined;
   const dataRuns = findDataRuns(slot.plain.subarray(0, plainLength));
   if (dataRuns.length === 0) zeroFrame.remember(frame, plainLength);

@@ -38,6 +38,8 @@ export type Job =
       crc: number | undefined;
       /** Nobody looks at the plaintext: where the outcome says that it is zeros, the slot need not hold any. */
       isPlainUnread?: boolean;
+      /** Something else proves the plaintext of a frame that has no checksum. */
+      isProvenLater?: boolean;
     }
   /** Look at plaintext that is already in the slot. */
   | { kind: 'scan'; slot: number; plainLength: number };

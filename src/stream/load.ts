@@ -1,6 +1,6 @@
 import { LifeboatError } from '../error.js';
 import { createBusyClock } from './busy-clock.js';
-import type { Fetched, FrameProvider } from './frame-provider.js';
+import type { Fetched, FrameDamage, FrameProvider } from './frame-provider.js';
 import type { JobOutcome, JobResult } from './job.js';
 import { createLimiter } from './limiter.js';
 import type { PlainSink } from './plain-sink.js';
@@ -31,15 +31,6 @@ export interface LoadProgress {
   storedBytes: number;
   plainBytes: number;
   zeroBytes: number;
-}
-
-/** A frame that is lost: where it is in the image, and what of the plaintext it takes along. */
-export interface FrameDamage {
-  number: number;
-  offset: number;
-  plainOffset: number | undefined;
-  plainLength: number | undefined;
-  reason: string;
 }
 
 export interface FrameFacts {
@@ -90,7 +81,8 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
       progress.zeroBytes += plainLength - dataRuns.reduce((sum, run) => sum + run.end - run.start, 0);
       options.onFrame?.(fetched.number, { plainOffset, plainLength, frameCrc, isByGpu: outcome.byGpu === true });
     } else if (outcome.kind === 'damaged') {
-      const { number, offset, plainLength } = fetched;
+      const { number, offset } = fetched;
+      const plainLength = lengthOf({ fetched, outcome });
       options.onDamage({ number, offset, plainOffset, plainLength, reason: outcome.reason });
       if (plainLength !== undefined && sink.zerosForLost) {
         const plain = slot.plain.fill(0).subarray(0, plainLength);
@@ -103,13 +95,18 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
   async function putNext([next]: Decoded[]): Promise<void> {
     signal.throwIfAborted();
     if (next === undefined) return;
-    const length = next.outcome.kind === 'plain' ? next.outcome.plainLength : next.fetched.plainLength;
+    const length = lengthOf(next);
     const at = orderedOffset;
     orderedOffset += length ?? 0;
-    await put(next, at);
+    const { fetched, outcome, slot } = next;
+    const plain = outcome.kind === 'plain' ? slot.plain.subarray(0, outcome.plainLength) : undefined;
+    const found = provider.follow?.(fetched.number, plain, at);
+    if (sink.ordered) await put(next, at);
+    else tasks.add(put(next, at));
+    if (found !== undefined) options.onDamage(found);
     if (length !== undefined) return;
     throw new LifeboatError('DAMAGE', 'what lies behind the damaged frame cannot be placed', {
-      offset: next.fetched.offset,
+      offset: fetched.offset,
     });
   }
 
@@ -134,7 +131,8 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
             frameLength: fetched.length,
             plainLength,
             crc: fetched.crc,
-            isPlainUnread: sink.ignoresPlain ?? false,
+            isPlainUnread: sink.ignoresPlain === true && provider.follow === undefined,
+            isProvenLater: fetched.isProvenLater ?? false,
           });
     codecMs += result.busyMs;
     return result;
@@ -187,4 +185,10 @@ export async function loadImage(options: LoadOptions): Promise<StageTimes> {
     writeMs: writing.busyMs,
     writeWaitMs: wallMs - writing.busyMs,
   };
+}
+
+/** @returns undefined where it is not known how much of the plaintext a damaged frame has */
+function lengthOf({ fetched, outcome }: Pick<Decoded, 'fetched' | 'outcome'>): number | undefined {
+  if (outcome.kind === 'plain') return outcome.plainLength;
+  return fetched.plainLength ?? (fetched.kind === 'frame' ? fetched.presumedLength : undefined);
 }

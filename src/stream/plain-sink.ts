@@ -58,6 +58,14 @@ export function rangeSink(range: PlainRange, sink: PlainSink): PlainSink {
   };
 }
 
+/** Writes zeros too, where something else may have been put before. */
+export function overwritingSink(sink: PlainSink): PlainSink {
+  return {
+    ...sink,
+    put: (piece) => sink.put({ ...piece, dataRuns: [{ start: 0, end: piece.plain.length }] }),
+  };
+}
+
 /** A stretch that was put: where, in bytes of what the sink was given, and its CRC-32. */
 export interface PutRecord {
   offset: number;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, test } from 'node:test';
+import { chooseXxh32 } from '../../src/codec/xxhash.js';
 import { batchShape } from '../../src/gpu/batch.js';
 import { BLOCK_BYTES } from '../../src/gpu/block.js';
 import { type Compressor, createCompressor } from '../../src/gpu/compressor.js';
 import { gpuFrameBound, writeGpuFrame } from '../../src/gpu/frame.js';
-import { chooseXxh32 } from '../../src/gpu/xxh32.js';
 import { testDevice } from './adapter.js';
 import { modelBody } from './model.js';
 import { periodic, realFile, sample } from './samples.js';

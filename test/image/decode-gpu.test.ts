@@ -5,7 +5,9 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { LifeboatError } from '../../src/error.js';
+import { decodeImage } from '../../src/image/decode.js';
 import type { GpuWish } from '../../src/image/image-options.js';
+import { openImageFile } from '../../src/image/open-image.js';
 import { type RestoreOptions, type RestoreResult, restoreImage } from '../../src/image/restore.js';
 import { type VerifyResult, verifyImage } from '../../src/image/verify.js';
 import { directory, diskBytes, fileOf, flip, imageOf, KIB, MIB, noise, sameFile } from '../cli/program.js';
@@ -153,14 +155,91 @@ describe('on a graphics card', { skip }, () => {
     }
   });
 
-  test('a file of one frame, and one with blocks that need each other, are decoded by the processors', async (t) => {
+  /** One frame, whose checksum at its end is all that proves it. */
+  async function oneFrame(base: string, plain: Buffer, ...flags: string[]): Promise<string> {
+    const image = join(base, 'one.lz4');
+    await execa('lz4', ['-qf', ...flags, fileOf(join(base, 'source'), plain), image]);
+    return image;
+  }
+
+  for (const flags of [['-B4'], ['-B4', '-BX', '--content-size'], ['-B7']]) {
+    test(`a file of one frame, as lz4 ${flags.join(' ')} makes it, is decoded by the card`, async (t) => {
+      const base = directory(t);
+      const plain = Buffer.concat([noise(4 * MIB - 5), DISK]);
+      const image = await oneFrame(base, plain, ...flags);
+      const heard = listening();
+      const { gpu, plainBytes } = await restored(image, join(base, 'back'), ALONE, { check: true }, heard);
+      assert.deepEqual([gpu?.frames, gpu?.processorFrames, plainBytes, heard.warnings], [2, 0, plain.length, []]);
+      sameFile(join(base, 'back'), plain);
+      const { damage, engine } = await verified(image, ALONE, heard);
+      assert.deepEqual([damage, engine, heard.warnings], [[], 'gpu', []]);
+    });
+  }
+
+  test('where its checksum does not prove what the card decoded, the processors decode it once more', async (t) => {
     const base = directory(t);
-    const source = fileOf(join(base, 'source'), DISK);
-    await execa('lz4', ['-q', source, join(base, 'one.lz4')]);
+    const plain = Buffer.concat([noise(300_000), Buffer.alloc(70_000)]);
+    const image = await oneFrame(base, plain, '-B4');
+    const whole = readFileSync(image);
+    // A stored block: nothing but the checksum at the end tells, and that is the same for a card that decodes wrongly.
+    writeFileSync(image, flip(whole, 100_000, 1));
     const heard = listening();
-    const one = await verified(join(base, 'one.lz4'), ALONE, heard);
-    assert.deepEqual([one.damage, one.engine, one.gpu], [[], 'native', null]);
-    assert.match(heard.warnings[0] ?? '', /no frames that could be decoded side by side/);
+    const { damage, lostRanges, engine } = await verified(image, ALONE, heard);
+    assert.match(damage.join(), /wrong checksum of the content/);
+    assert.deepEqual([lostRanges, engine], [[{ offset: 0, length: plain.length }], 'native']);
+    assert.match(heard.warnings.join(), /the processors decode it once more/);
+
+    writeFileSync(image, whole);
+    const signal = new AbortController().signal;
+    const opened = await openImageFile(image, { engine: 'auto', raw: false, salvage: false, signal });
+    const target = Buffer.alloc(plain.length, 0xee);
+    const passes: boolean[] = [];
+    let hasLied = false;
+    const decoded = await decodeImage({
+      image: {
+        ...opened,
+        // The card's part: what it is given is not what the file has, but for the second time.
+        async provide(range) {
+          const provider = await opened.provide(range);
+          const isFirst = !hasLied;
+          hasLied = true;
+          return {
+            ...provider,
+            async fetch(slot) {
+              const fetched = await provider.fetch(slot);
+              if (isFirst && fetched?.kind === 'frame') slot.frame.writeUInt8(0x5a, 1000);
+              return fetched;
+            },
+          };
+        },
+      },
+      threads: 1,
+      gpu: { wanted: ['0'], isHybrid: false, onReady() {}, onUnusable: assert.fail },
+      openSink(isAgain) {
+        passes.push(isAgain);
+        return {
+          ordered: false,
+          zerosForLost: false,
+          put: async ({ plain: piece, plainOffset }) => void piece.copy(target, plainOffset),
+        };
+      },
+      onDamage: 'stop',
+      progress: { storedBytes: 0, plainBytes: 0, zeroBytes: 0 },
+      signal,
+    });
+    opened.close();
+    assert.deepEqual([passes, decoded.frames, decoded.structure, decoded.gpuFrames], [[false, true], [], [], 0]);
+    assert.ok(target.equals(plain));
+  });
+
+  test('what nothing proves, or cannot be decoded again, is decoded by the processors', async (t) => {
+    const base = directory(t);
+    for (const flags of [['-BD'], ['--no-frame-crc']]) {
+      const heard = listening();
+      const { damage, engine, gpu } = await verified(await oneFrame(base, DISK, '-B4', ...flags), ALONE, heard);
+      assert.deepEqual([damage, engine, gpu], [[], 'native', null]);
+      assert.match(heard.warnings.join(), /nothing would prove what a card decodes of .*: the processors decode it/);
+    }
     const linked = await restored(await stockFrames(base, DISK, '-B4', '-BD'), join(base, 'back'), ALONE);
     assert.deepEqual([linked.engine, linked.gpu?.frames, linked.gpu?.processorFrames], ['native', 0, 3]);
     sameFile(join(base, 'back'), DISK);

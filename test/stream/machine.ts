@@ -21,8 +21,13 @@ import { containerOf } from '../../src/format/containers.js';
 import { type FrameTable, largestFrame, locateFrames } from '../../src/format/frame-table.js';
 import type { ByteSink } from '../../src/stream/byte-sink.js';
 import { type ChunkSource, extentSource } from '../../src/stream/chunk-source.js';
-import { FRAME_SLACK_BYTES, type FrameProvider, locatedFrames } from '../../src/stream/frame-provider.js';
-import { type FrameDamage, type LoadProgress, loadImage } from '../../src/stream/load.js';
+import {
+  FRAME_SLACK_BYTES,
+  type FrameDamage,
+  type FrameProvider,
+  locatedFrames,
+} from '../../src/stream/frame-provider.js';
+import { type LoadProgress, loadImage } from '../../src/stream/load.js';
 import type { PlainPiece, PlainSink } from '../../src/stream/plain-sink.js';
 import type { ReadableAt } from '../../src/stream/read-at.js';
 import { type Saved, type SaveProgress, saveImage } from '../../src/stream/save.js';
