@@ -20,7 +20,7 @@ import { type GuestPolicy, guestReason } from './guests.js';
 import { errorInWords, heldBtrfs, refuseWithoutBtrfs } from './held-btrfs.js';
 import { leavingPoolsInactive } from './inactive-pools.js';
 import { lvmChanges } from './lvm-changes.js';
-import { physicalVolumesOn, readMetadata } from './physical-volumes.js';
+import { behindLayers, physicalVolumesOn, readMetadata } from './physical-volumes.js';
 
 export interface ConsistentDiskOptions extends GuestPolicy {
   disk: BootDisk;
@@ -223,7 +223,10 @@ async function snapshotsOf(
 ): Promise<SnapshotHolder | undefined> {
   const { disk, snapshot, dryRun, signal } = options;
   if (dryRun) return undefined;
-  const mounted = mountedVolumes(lvm, disk.mounts).filter(({ vg, role }) => groups.has(vg) && role === 'thick');
+  const all = mountedVolumes(lvm, disk.mounts);
+  const mounted = all.filter(({ vg, role }) => groups.has(vg) && role === 'thick');
+  if (snapshot === 'auto' || snapshot === 'lvm')
+    for (const volume of all) if (!groups.has(volume.vg)) warn(`no snapshot: ${behindLayers(volume)}`);
   if (snapshot === 'none' || snapshot === 'btrfs' || mounted.length === 0) {
     if (snapshot !== 'lvm') return undefined;
     throw new LifeboatError(

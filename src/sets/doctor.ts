@@ -11,6 +11,7 @@ import { LifeboatError } from '../error.js';
 import { type GpuSurvey, hasWebgpu, surveyGpus } from '../gpu/survey.js';
 import { examineSchedule, type Schedule } from './examine-schedule.js';
 import { type LargeThing, largeThings } from './large-things.js';
+import { behindLayers, physicalVolumesOn } from './physical-volumes.js';
 import { findRequirements, type Requirement } from './requirements.js';
 
 /** What `lifeboat boot` would meet on this host. */
@@ -76,7 +77,7 @@ export async function examineHost(signal: AbortSignal, roots: KernelRoots = KERN
   // Without root, LVM complains of its lock and shows no volume, which would look like a host without any.
   const lvm = isRoot ? await attempt('LVM', () => readLvm(signal)) : undefined;
   if (!isRoot) unseen.push('LVM and what other users hide: that takes root');
-  const snapshots = outlookOf(finding, lvm);
+  const snapshots = outlookOf(finding, lvm, groupsOnDisks(finding, lvm, roots));
   return {
     hostname: hostname(),
     isRoot,
@@ -100,8 +101,15 @@ export async function examineHost(signal: AbortSignal, roots: KernelRoots = KERN
   };
 }
 
-/** Whether the volumes of the boot disks can have snapshots, and how large. */
-export function outlookOf(boot: BootFinding | undefined, lvm: Lvm | undefined): SnapshotOutlook {
+/**
+ * Whether the volumes of the boot disks can have snapshots, and how large.
+ * @param groupsOnDisks names of the groups with physical volumes on the boot disks themselves
+ */
+export function outlookOf(
+  boot: BootFinding | undefined,
+  lvm: Lvm | undefined,
+  groupsOnDisks: ReadonlySet<string>,
+): SnapshotOutlook {
   const no = (reason: string, hint?: string) => ({ possible: false, reason, hint }) as const;
   if (boot === undefined) return no('the boot disk is not known');
   // Each subvolume has a snapshot, which takes no room that would have to be set aside.
@@ -114,6 +122,7 @@ export function outlookOf(boot: BootFinding | undefined, lvm: Lvm | undefined): 
   );
   const root = mounted.find((volume) => [volume.path, mapperPath(volume)].includes(boot.root.device));
   if (root === undefined) return no(`lvs does not show ${boot.root.device}`);
+  if (!groupsOnDisks.has(root.vg)) return no(behindLayers(root));
   try {
     // Others that cannot have one do not keep the root from having it.
     const sizes = planSnapshots(
@@ -161,6 +170,11 @@ export function verdictOf(boot: BootFinding | LifeboatError, snapshots: Snapshot
     words: `lifeboat boot can image this host, but only as it would be after a power cut: ${snapshots.reason}`,
     commands: snapshots.hint === undefined ? [] : [snapshots.hint],
   };
+}
+
+function groupsOnDisks(boot: BootFinding | undefined, lvm: Lvm | undefined, roots: KernelRoots): Set<string> {
+  if (boot === undefined || lvm === undefined) return new Set();
+  return new Set(boot.disks.flatMap((disk) => physicalVolumesOn(disk, lvm, roots).map(({ vg }) => vg.name)));
 }
 
 function groupsOn(boot: BootFinding, lvm: Lvm, roots: KernelRoots): Diagnosis['groups'] {

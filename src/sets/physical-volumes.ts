@@ -1,7 +1,7 @@
-import { nameOfNode, parentDisk, readAttribute } from '../device/block-tree.js';
+import { KERNEL, type KernelRoots, nameOfNode, parentDisk, readAttribute } from '../device/block-tree.js';
 import type { BootDisk } from '../device/boot-disk.js';
 import type { PhysicalVolumeOnDisk } from '../device/disk-map.js';
-import type { Lvm, PhysicalVolume, VolumeGroup } from '../device/lvm.js';
+import type { LogicalVolume, Lvm, PhysicalVolume, VolumeGroup } from '../device/lvm.js';
 import type { PartitionTable, ReadRange } from '../device/partition-table.js';
 import { LifeboatError } from '../error.js';
 
@@ -17,15 +17,20 @@ export interface PhysicalVolumePlace {
 }
 
 /** The physical volumes of a disk that are in a group. */
-export function physicalVolumesOn(disk: BootDisk, lvm: Lvm): PhysicalVolumePlace[] {
+export function physicalVolumesOn(disk: BootDisk, lvm: Lvm, roots: KernelRoots = KERNEL): PhysicalVolumePlace[] {
   return lvm.physical.flatMap((pv): PhysicalVolumePlace[] => {
     const vg = lvm.groups.find(({ name }) => name === pv.vg);
-    const name = nameOfNode(pv.path);
+    const name = nameOfNode(pv.path, roots);
     if (vg === undefined || name === undefined) return [];
     if (name === disk.name) return [{ pv, vg, partition: undefined }];
-    if (parentDisk(name) !== disk.name) return [];
-    return [{ pv, vg, partition: Number(readAttribute(name, 'partition')) }];
+    if (parentDisk(name, roots) !== disk.name) return [];
+    return [{ pv, vg, partition: Number(readAttribute(name, 'partition', roots)) }];
   });
+}
+
+/** Why a snapshot of a volume is no use for a disk's image, where none of the disk's own physical volumes is in its group. */
+export function behindLayers({ vg, name }: Pick<LogicalVolume, 'vg' | 'name'>): string {
+  return `${vg}/${name} lies behind RAID or encryption, so nothing tells where on the disk its blocks are`;
 }
 
 /** Label and metadata as they are before our snapshots: the image must not know of them. */

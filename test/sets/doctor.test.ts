@@ -14,6 +14,8 @@ import { group, lvmOf, volume } from '../device/fake-lvm.js';
 const MIB = 1024 ** 2;
 const GIB = 1024 * MIB;
 const ROOT = volume('root', 8 * GIB);
+/** The groups that have a physical volume on the disk itself. */
+const PVE = new Set(['pve']);
 
 function finding(root: Partial<BootFinding['root']> = {}, mounted: string[] = []): BootFinding {
   const device = root.device ?? '/dev/mapper/pve-root';
@@ -42,7 +44,7 @@ function finding(root: Partial<BootFinding['root']> = {}, mounted: string[] = []
 }
 
 test('with LVM and free extents an image is consistent', () => {
-  const outlook = outlookOf(finding(), lvmOf([group(1000)], [ROOT, volume('swap', GIB)]));
+  const outlook = outlookOf(finding(), lvmOf([group(1000)], [ROOT, volume('swap', GIB)]), PVE);
   assert.deepEqual(outlook, {
     possible: true,
     volumes: [{ volume: 'pve/root', originBytes: 8 * GIB, roomBytes: 900 * 4 * MIB }],
@@ -52,7 +54,7 @@ test('with LVM and free extents an image is consistent', () => {
 
 test('a mounted volume that can have no snapshot does not keep the root from one', () => {
   const thin = volume('vm-100', GIB, { role: 'thin', pool: 'data' });
-  const outlook = outlookOf(finding({}, ['/dev/pve/vm-100']), lvmOf([group(1000)], [ROOT, thin]));
+  const outlook = outlookOf(finding({}, ['/dev/pve/vm-100']), lvmOf([group(1000)], [ROOT, thin]), PVE);
   assert.equal(outlook.possible && outlook.volumes.length, 1);
 });
 
@@ -67,34 +69,41 @@ test('without a snapshot it is as after a power cut, and the reason is told', ()
     [mirror, lvmOf([], []), /\/ is not on LVM/],
   ];
   for (const [boot, lvm, words] of cases) {
-    const verdict = verdictOf(boot, outlookOf(boot, lvm), true);
+    const verdict = verdictOf(boot, outlookOf(boot, lvm, PVE), true);
     assert.equal(verdict.grade, 'crash');
     assert.match(verdict.words, words);
   }
 });
 
+test('of a group behind RAID or encryption a snapshot is no use, and that is told', () => {
+  const lvm = lvmOf([group(1000)], [ROOT]);
+  const verdict = verdictOf(finding(), outlookOf(finding(), lvm, new Set()), true);
+  assert.equal(verdict.grade, 'crash');
+  assert.match(verdict.words, /pve\/root lies behind RAID or encryption/);
+});
+
 test('a btrfs on one disk needs no LVM', () => {
   const btrfs = finding({ layout: 'btrfs', fsType: 'btrfs', device: '/dev/sda3' });
-  const outlook = outlookOf(btrfs, undefined);
+  const outlook = outlookOf(btrfs, undefined, PVE);
   assert.deepEqual(outlook, { possible: true, volumes: [] });
   assert.equal(verdictOf(btrfs, outlook, false).grade, 'consistent');
 });
 
 test('what only root can see is unknown, not impossible', () => {
-  const verdict = verdictOf(finding(), outlookOf(finding(), undefined), false);
+  const verdict = verdictOf(finding(), outlookOf(finding(), undefined, PVE), false);
   assert.deepEqual([verdict.grade, verdict.commands], ['unknown', ['sudo lifeboat doctor']]);
   const plain = finding({ layout: 'partition' });
-  assert.equal(verdictOf(plain, outlookOf(plain, undefined), false).grade, 'crash');
+  assert.equal(verdictOf(plain, outlookOf(plain, undefined, PVE), false).grade, 'crash');
 });
 
 test('a ZFS root and an unknown one are impossible, with what to type', () => {
   const zfs = finding({ layout: 'zfs', fsType: 'zfs', device: 'rpool/ROOT/pve-1' });
-  const verdict = verdictOf(zfs, outlookOf(zfs, lvmOf([], [])), true);
+  const verdict = verdictOf(zfs, outlookOf(zfs, lvmOf([], []), PVE), true);
   assert.equal(verdict.grade, 'impossible');
   assert.equal(verdict.commands[0], 'zfs snapshot -r rpool@lifeboat');
   const unknown = verdictOf(
     new LifeboatError('FAILED', 'it is overlay', { hint: '--disk' }),
-    outlookOf(undefined, undefined),
+    outlookOf(undefined, undefined, PVE),
     true,
   );
   assert.deepEqual(unknown, { grade: 'impossible', words: 'it is overlay', commands: ['--disk'] });
