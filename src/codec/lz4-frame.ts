@@ -62,10 +62,11 @@ export function writeLz4BlocksHeader(out: Buffer, from: Lz4Header, xxh32: Xxh32)
 }
 
 const CHECKSUM_BYTES = 4;
+const MAGIC_FLG_BD_BYTES = 6;
 
 /** Adds the checksum of its content to a frame that was made without. @returns the frame's new length in bytes */
 export function addContentChecksum(out: Buffer, frameBytes: number, plain: Buffer, xxh32: Xxh32): number {
-  const checksumAt = 6 + lz4HeaderRest(out.readUInt8(4)) - 1;
+  const checksumAt = lz4HeaderBytes(out.readUInt8(4)) - 1;
   out.writeUInt8(out.readUInt8(4) | FLAG.contentChecksum, 4);
   out.writeUInt8(headerChecksum(out.subarray(4, checksumAt), xxh32), checksumAt);
   out.writeUInt32LE(xxh32(plain) >>> 0, frameBytes);
@@ -99,6 +100,11 @@ export function hasIndependentBlocks(head: Buffer): boolean {
     (head.readUInt8(4) & (FLAG.version | FLAG.independentBlocks | FLAG.dictionary)) ===
     (VERSION_1 | FLAG.independentBlocks)
   );
+}
+
+/** How many bytes the header has, its magic among them. */
+export function lz4HeaderBytes(flags: number): number {
+  return MAGIC_FLG_BD_BYTES + lz4HeaderRest(flags);
 }
 
 /** How many bytes the header has behind its magic and its first two bytes. */

@@ -1,4 +1,11 @@
-import { LZ4_MAGIC, LZ4_STORED, lz4HeaderRest, parseLz4Header, type Xxh32 } from '../codec/lz4-frame.js';
+import {
+  LZ4_MAGIC,
+  LZ4_SHORT_HEADER_BYTES,
+  LZ4_STORED,
+  lz4HeaderBytes,
+  parseLz4Header,
+  type Xxh32,
+} from '../codec/lz4-frame.js';
 import { LifeboatError } from '../error.js';
 import { BLOCK_HEADER_BYTES } from './block.js';
 
@@ -15,7 +22,6 @@ export interface CutFrame {
 }
 
 const CHECKSUM_BYTES = 4;
-const MAGIC_AND_FLAGS_BYTES = 6;
 
 /**
  * Finds the blocks of one LZ4 frame, ours or that of `lz4 -BI` with blocks of any size, and checks the checksums that they have.
@@ -23,8 +29,8 @@ const MAGIC_AND_FLAGS_BYTES = 6;
  * @returns undefined for anything else, damaged or not: the processor's decoder says what it is
  */
 export function cutFrame(frame: Buffer, xxh32: Xxh32, isProvenLater = false): CutFrame | undefined {
-  if (frame.length < MAGIC_AND_FLAGS_BYTES + 1 || frame.readUInt32LE() !== LZ4_MAGIC) return undefined;
-  const headerEnd = MAGIC_AND_FLAGS_BYTES + lz4HeaderRest(frame.readUInt8(4));
+  if (frame.length < LZ4_SHORT_HEADER_BYTES || frame.readUInt32LE() !== LZ4_MAGIC) return undefined;
+  const headerEnd = lz4HeaderBytes(frame.readUInt8(4));
   if (frame.length < headerEnd) return undefined;
   let header: ReturnType<typeof parseLz4Header>;
   try {

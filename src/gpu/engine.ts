@@ -47,6 +47,7 @@ export async function openEngine(wanted: string, chunkBytes: number): Promise<Gp
     open.close();
     throw new GpuUnusable('memory', `"${facts.name}" takes no chunks of ${chunkBytes} bytes`);
   }
+  // By the processor: each of its four lanes is one chain of dependent steps through the whole chunk.
   const xxh32 = await chooseXxh32();
   let isClosed = false;
   let kernelMs = 0;

@@ -58,17 +58,11 @@ const GPU_SLOT_BUDGET_BYTES = 384 * 1024 * 1024;
 export async function decodeImage(options: DecodeOptions): Promise<Decoded> {
   const { image, gpu, openSink, progress } = options;
   if (gpu === undefined || image.provenBy === 'frame') return decodeOnce(options, openSink(false));
-  let gpuFrames = 0;
-  const onFrame = (number: number, facts: FrameFacts) => {
-    if (facts.isByGpu) gpuFrames += 1;
-    options.onFrame?.(number, facts);
-  };
   try {
-    const decoded = await decodeOnce({ ...options, onFrame }, openSink(false));
-    const isWhole = decoded.frames.length === 0 && decoded.structure.length === image.damage.length;
-    if (isWhole || gpuFrames === 0) return decoded;
+    const decoded = await decodeOnce(options, openSink(false));
+    if (decoded.frames.length === 0 && decoded.structure.length === image.damage.length) return decoded;
   } catch (error) {
-    if (gpuFrames === 0 || !(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
+    if (!(error instanceof LifeboatError) || error.code !== 'DAMAGE') throw error;
   }
   Object.assign(progress, { storedBytes: 0, plainBytes: 0, zeroBytes: 0 } satisfies LoadProgress);
   return decodeOnce({ ...options, gpu: undefined }, openSink(true));

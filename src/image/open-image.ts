@@ -121,7 +121,7 @@ async function open(source: Source, options: OpenOptions): Promise<OpenImage> {
     structureOnly,
     plainBytes: found?.plainBytes,
     storedBytes: source.sizeBytes,
-    provenBy: sequential ? (hasIndependentBlocks(head) && !structureOnly ? 'file' : undefined) : 'frame',
+    provenBy: sequential ? provenAtEnd(head, structureOnly) : 'frame',
     slotPlainBytes: largest.plainBytes,
     slotFrameBytes: largest.storedBytes + FRAME_SLACK_BYTES,
     xzCheck: shape.xzCheck,
@@ -164,6 +164,10 @@ export async function fromFrontToBack(
 /** What slots must hold for that. */
 export function sequentialFrame(head: Buffer): { storedBytes: number; plainBytes: number } {
   return { storedBytes: hasIndependentBlocks(head) ? blockGroupBound(PIECE_BYTES) : 0, plainBytes: PIECE_BYTES };
+}
+
+function provenAtEnd(head: Buffer, structureOnly: boolean): 'file' | undefined {
+  return hasIndependentBlocks(head) && !structureOnly ? 'file' : undefined;
 }
 
 function* framesIn(table: FrameTable, range: PlainRange | undefined) {

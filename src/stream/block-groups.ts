@@ -4,7 +4,7 @@ import {
   LZ4_SHORT_HEADER_BYTES,
   LZ4_STORED,
   type Lz4Header,
-  lz4HeaderRest,
+  lz4HeaderBytes,
   parseLz4Header,
   writeLz4BlocksHeader,
   type Xxh32,
@@ -13,7 +13,7 @@ import { LifeboatError } from '../error.js';
 import type { Cursor } from '../format/cursor.js';
 import { isSkippableMagic, SKIPPABLE_HEADER_BYTES } from '../format/skippable.js';
 import type { Xxh32Stream } from '../native/libxxhash.js';
-import type { StreamRead } from './cursors.js';
+import { endedEarly, type StreamRead } from './cursors.js';
 import { type FrameProvider, sequentialFrames } from './frame-provider.js';
 import type { Slot } from './slots.js';
 
@@ -81,7 +81,7 @@ export function blockGroups(options: BlockGroupsOptions): FrameProvider {
         await cursor.advance(SKIPPABLE_HEADER_BYTES + head.readUInt32LE(4));
         continue;
       }
-      const headerBytes = hasIndependentBlocks(head) ? 6 + lz4HeaderRest(head.readUInt8(4)) : 0;
+      const headerBytes = hasIndependentBlocks(head) ? lz4HeaderBytes(head.readUInt8(4)) : 0;
       if (headerBytes === 0 || headerBytes > head.length) {
         const provider = sequentialFrames(cursor.readAny, await options.createStreamDecoder(), plainBytes);
         rest = { provider, number, offset: cursor.position };
@@ -104,7 +104,7 @@ export function blockGroups(options: BlockGroupsOptions): FrameProvider {
     let length = LZ4_SHORT_HEADER_BYTES;
     for (let blocks = 0; ; blocks++) {
       const head = await cursor.peek(LENGTH_BYTES);
-      if (head.length < LENGTH_BYTES) throw endsEarly(cursor.position + head.length);
+      if (head.length < LENGTH_BYTES) throw endedEarly(cursor.position + head.length);
       const word = head.readUInt32LE();
       const isEnd = word === 0;
       if (isEnd || (blocks + 1) * header.maxBlockBytes > plainBytes) {
@@ -143,7 +143,7 @@ export function blockGroups(options: BlockGroupsOptions): FrameProvider {
         if (group.end !== undefined) frame = undefined;
         if (blocks === 0) {
           const wrong = wrongAtEnd(group);
-          from.hash?.close();
+          closeHash(from);
           if (wrong !== undefined) throw damage(wrong, from.offset);
           continue;
         }
@@ -184,19 +184,22 @@ export function blockGroups(options: BlockGroupsOptions): FrameProvider {
       }
       if (end === undefined) return undefined;
       const reason = of.isBroken ? undefined : wrongAtEnd(group);
-      of.hash?.close();
-      of.hash = undefined;
+      closeHash(of);
       if (reason === undefined) return undefined;
       return { number: done, offset: of.offset, plainOffset: of.plainOffset, plainLength: of.plainBytes, reason };
     },
     close() {
       rest?.provider.close?.();
-      for (const open of new Set([frame, ...[...groups.values()].map((group) => group.frame)])) {
-        open?.hash?.close();
-        if (open !== undefined) open.hash = undefined;
-      }
+      if (frame !== undefined) closeHash(frame);
+      for (const group of groups.values()) closeHash(group.frame);
     },
   };
+}
+
+/** Several groups have the same frame. */
+function closeHash(frame: OpenFrame): void {
+  frame.hash?.close();
+  frame.hash = undefined;
 }
 
 /**
@@ -221,8 +224,4 @@ function wrongAtEnd({ frame: { header, plainBytes, hash }, end }: Group): string
 
 function damage(what: string, offset: number): LifeboatError {
   return new LifeboatError('DAMAGE', `${what}, at offset ${offset}`, { offset });
-}
-
-function endsEarly(offset: number): LifeboatError {
-  return new LifeboatError('DAMAGE', `it ends early, at offset ${offset}`, { offset });
 }

@@ -7,7 +7,8 @@ export type StreamRead = (into: Buffer, length: number) => Promise<number>;
 const PEEK_BYTES = 64 * 1024;
 const BUFFER_BYTES = 1024 * 1024;
 
-function endedEarly(position: number): LifeboatError {
+/** Where data end before what they began: `position` is their end. */
+export function endedEarly(position: number): LifeboatError {
   return new LifeboatError('DAMAGE', `it ends early, at offset ${position}`, { offset: position });
 }
 

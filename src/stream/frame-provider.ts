@@ -3,7 +3,7 @@ import { fromSystem, LifeboatError } from '../error.js';
 import type { Container } from '../format/container.js';
 import type { Cursor } from '../format/cursor.js';
 import type { LocatedFrame } from '../format/frame-table.js';
-import type { StreamRead } from './cursors.js';
+import { endedEarly, type StreamRead } from './cursors.js';
 import { leaveCache, type ReadableAt, ReadError, readAt } from './read-at.js';
 import { DIRECT_ALIGNMENT, type Slot } from './slots.js';
 
@@ -186,7 +186,7 @@ export function sequentialFrames(read: StreamRead, decoder: StreamDecoder, chunk
         if (inputEnded && step.producedBytes === 0) break;
       }
       if (produced === 0) {
-        if (!atEnd) throw new LifeboatError('DAMAGE', `it ends early, at offset ${consumed}`, { offset: consumed });
+        if (!atEnd) throw endedEarly(consumed);
         return undefined;
       }
       const fetched: Fetched = { kind: 'plain', number, offset, plainOffset, plainLength: produced };

@@ -9,10 +9,10 @@ import { hasIndependentBlocks } from '../../src/codec/lz4-frame.js';
 import { chooseXxh32, chooseXxh32Stream } from '../../src/codec/xxhash.js';
 import { LifeboatError } from '../../src/error.js';
 import { blockGroupBound, blockGroups } from '../../src/stream/block-groups.js';
-import { type StreamRead, streamCursor } from '../../src/stream/cursors.js';
+import { streamCursor } from '../../src/stream/cursors.js';
 import { FRAME_SLACK_BYTES, type FrameProvider } from '../../src/stream/frame-provider.js';
 import type { PlainSink } from '../../src/stream/plain-sink.js';
-import { KIB, load, patterned } from './machine.js';
+import { KIB, load, patterned, reading } from './machine.js';
 
 const MIB = 1024 * KIB;
 const PLAIN_BYTES = 4 * MIB;
@@ -26,15 +26,6 @@ function stock(plain: Buffer, ...flags: string[]): Buffer {
   const path = join(directory, 'plain');
   writeFileSync(path, plain);
   return execFileSync('lz4', ['-qc', ...flags, path], { maxBuffer: 64 * MIB });
-}
-
-function reading(bytes: Buffer, pieceBytes: number): StreamRead {
-  let at = 0;
-  return async (into, length) => {
-    const got = bytes.copy(into, 0, at, at + Math.min(length, pieceBytes));
-    at += got;
-    return got;
-  };
 }
 
 function groupsOf(file: Buffer, pieceBytes = MIB): FrameProvider {

@@ -7,7 +7,7 @@ import { codecByName } from '../../src/codec/index.js';
 import { LifeboatError } from '../../src/error.js';
 import { containerOf } from '../../src/format/containers.js';
 import { locateFrames } from '../../src/format/frame-table.js';
-import { type StreamRead, streamCursor } from '../../src/stream/cursors.js';
+import { streamCursor } from '../../src/stream/cursors.js';
 import {
   type Fetched,
   FRAME_SLACK_BYTES,
@@ -16,22 +16,14 @@ import {
   splitFrames,
 } from '../../src/stream/frame-provider.js';
 import { allocateSlotMemory, type Slot, slotLayout, viewSlot } from '../../src/stream/slots.js';
-import { frameBound, imageFile, KIB, openReadable, patterned, scratch } from './machine.js';
+import { frameBound, imageFile, KIB, openReadable, patterned, reading, scratch } from './machine.js';
 
 const CHUNK = 16 * KIB;
+const PIECE_BYTES = 5000;
 
 function oneSlot(codec: CodecName): Slot {
   const layout = slotLayout(2, CHUNK, frameBound(codec, CHUNK) + FRAME_SLACK_BYTES);
   return viewSlot(allocateSlotMemory(layout), layout, 0);
-}
-
-function reading(bytes: Buffer, pieceBytes = 5000): StreamRead {
-  let at = 0;
-  return async (into, length) => {
-    const got = bytes.copy(into, 0, at, at + Math.min(length, pieceBytes));
-    at += got;
-    return got;
-  };
 }
 
 async function* all(fetch: () => Promise<Fetched | undefined>): AsyncGenerator<Fetched> {
@@ -122,7 +114,7 @@ for (const codec of ['gzip', 'zstd', 'lz4'] as const) {
   test(`an image of ${codec} that is cut off in a pipe is damage`, async (t) => {
     const image = await imageFile(t, patterned(50_000), codec);
     const container = containerOf(codec);
-    const cursor = streamCursor(reading(image.image.subarray(0, image.table.storedBytes - 1)));
+    const cursor = streamCursor(reading(image.image.subarray(0, image.table.storedBytes - 1), PIECE_BYTES));
     await cursor.advance(container.prologueBytes);
     const provider = splitFrames(cursor, container);
     const slot = oneSlot(codec);
@@ -138,7 +130,7 @@ for (const codec of ['gzip', 'zstd', 'lz4'] as const) {
 async function sequential(t: TestContext, codec: CodecName, bytes: Buffer, chunkBytes = CHUNK) {
   const decoder = await codecByName(codec).createStreamDecoder('native');
   t.after(() => decoder.close());
-  const provider = sequentialFrames(reading(bytes), decoder, chunkBytes);
+  const provider = sequentialFrames(reading(bytes, PIECE_BYTES), decoder, chunkBytes);
   const slot = oneSlot(codec);
   const plain: Buffer[] = [];
   for await (const fetched of all(() => provider.fetch(slot))) {
@@ -183,6 +175,6 @@ test('a decoder that takes nothing does not hang the run', { timeout: 5000 }, as
   const path = join(scratch(t), 'file');
   writeFileSync(path, 'x');
   const stuck = { step: () => ({ consumedBytes: 0, producedBytes: 0, atEnd: false }), close: () => undefined };
-  const provider = sequentialFrames(reading(Buffer.alloc(100)), stuck, CHUNK);
+  const provider = sequentialFrames(reading(Buffer.alloc(100), PIECE_BYTES), stuck, CHUNK);
   await assert.rejects(provider.fetch(oneSlot('none')), /takes nothing at offset 0/);
 });

@@ -21,6 +21,7 @@ import { containerOf } from '../../src/format/containers.js';
 import { type FrameTable, largestFrame, locateFrames } from '../../src/format/frame-table.js';
 import type { ByteSink } from '../../src/stream/byte-sink.js';
 import { type ChunkSource, extentSource } from '../../src/stream/chunk-source.js';
+import type { StreamRead } from '../../src/stream/cursors.js';
 import {
   FRAME_SLACK_BYTES,
   type FrameDamage,
@@ -130,6 +131,16 @@ export function memorySink(before: () => Promise<void> | void = () => undefined,
     get writes() {
       return writes;
     },
+  };
+}
+
+/** Reads of a stream, in pieces of so many bytes at most. */
+export function reading(bytes: Buffer, pieceBytes: number): StreamRead {
+  let at = 0;
+  return async (into, length) => {
+    const got = bytes.copy(into, 0, at, at + Math.min(length, pieceBytes));
+    at += got;
+    return got;
   };
 }
 
